@@ -1,0 +1,1 @@
+"""Renderings of a card: page, text, drawings."""

@@ -1,0 +1,206 @@
+"""What is said about two models over an envelope: orders, witnesses, verdicts; and what people claim: claims and decisions.
+
+Everything here is deterministic: a statement about realized scores. What the items can bear is inferred, lives in
+`stats.support`, and never shares a field with this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from safetyrepro.envelope import Configuration
+
+
+class Order(Enum):
+    """How two models stand in one configuration."""
+
+    A_AHEAD = "+"
+    """A's score is strictly higher."""
+    B_AHEAD = "-"
+    """B's score is strictly higher."""
+    TIE = "="
+    """The scores are equal within the recorded tolerance."""
+    MISSING = "?"
+    """At least one of the two cells has no score; not a tie, and not in any denominator."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witness:
+    """Two configurations that strictly reverse the order of two models: the proof of a reversal."""
+
+    plus: Configuration
+    """Where A is ahead by the most."""
+    minus: Configuration
+    """Where B is ahead by the most."""
+    margin_plus: float
+    """Score of A less score of B under `plus`; positive."""
+    margin_minus: float
+    """Score of A less score of B under `minus`; negative."""
+    factors: tuple[str, ...]
+    """The factors on which the two configurations differ."""
+    items_plus: tuple[str, ...] = ()
+    """Items on which the models differ under `plus`."""
+    items_minus: tuple[str, ...] = ()
+    """Items on which the models differ under `minus`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A closed range that a missing verdict leaves open."""
+
+    low: float
+    """Smallest value that some completion of the missing cells gives."""
+    high: float
+    """Largest value that some completion of the missing cells gives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactorFlip:
+    """What one factor does alone: pairs of configurations that differ in it and in nothing else."""
+
+    factor: str
+    """Name of the factor."""
+    n_pairs: int
+    """Pairs that differ in this factor only, both verdicts known."""
+    n_opposed: int
+    """How many of them have strictly opposite verdicts."""
+    rate: float | None
+    """n_opposed / n_pairs; None where there is no such pair."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The realized order of two models over an envelope; counts first, then rates with their denominators."""
+
+    benchmark: str
+    """Name of the benchmark."""
+    estimand: str
+    """Name of the estimand."""
+    a: str
+    """First model."""
+    b: str
+    """Second model."""
+    configurations: tuple[Configuration, ...]
+    """The envelope, in order."""
+    orders: tuple[Order, ...]
+    """The order in each configuration."""
+    differences: tuple[float | None, ...]
+    """Oriented score of A less that of B; None where missing."""
+    n_plus: int
+    """Configurations in which A is strictly ahead."""
+    n_minus: int
+    """Configurations in which B is strictly ahead."""
+    n_tie: int
+    """Configurations in which the two tie."""
+    n_missing: int
+    """Configurations in which at least one cell has no score."""
+    flip_rate: float | None
+    """2 n+ n- / m^2, m = n+ + n- + n_tie: chance that two evaluators who choose independently publish opposite verdicts."""
+    minority_rate: float | None
+    """min(n+, n-) / m."""
+    flip_rate_distinct: float | None
+    """n+ n- / C(m, 2): the same for two different configurations; None below two."""
+    missing_bounds: Interval
+    """Range of the flip rate over everything that the missing verdicts could be."""
+    one_factor_flip_rate: tuple[FactorFlip, ...]
+    """What each factor does alone."""
+    witness: Witness | None
+    """The widest reversal; None where there is none."""
+    tolerance: float
+    """Largest absolute difference that counts as a tie."""
+
+    @property
+    def reversal(self) -> bool:
+        """Whether two configurations strictly reverse the order: n+ >= 1 and n- >= 1."""
+        return self.n_plus >= 1 and self.n_minus >= 1
+
+    @property
+    def n_known(self) -> int:
+        """Configurations with a verdict: the denominator m of the rates."""
+        return self.n_plus + self.n_minus + self.n_tie
+
+
+class Quantifier(Enum):
+    """Over which configurations a claim is meant."""
+
+    EVERYWHERE = "everywhere"
+    """In every configuration of the envelope."""
+    CORE = "core"
+    """In every configuration of the core tier."""
+    MAJORITY = "majority"
+    """In more than half of the configurations."""
+    SOMEWHERE = "somewhere"
+    """In at least one configuration."""
+    MEAN = "mean"
+    """For the mean over the configurations."""
+    WORST_CASE = "worst_case"
+    """A's worst configuration against B's worst."""
+    DOMINANCE = "dominance"
+    """A's worst configuration against B's best."""
+
+
+class Relation(Enum):
+    """Strict or not."""
+
+    AHEAD = ">"
+    """Strictly ahead; a tie refutes it."""
+    NOT_BEHIND = ">="
+    """At least as high; a tie satisfies it."""
+
+
+class EvidenceLevel(Enum):
+    """How much is claimed."""
+
+    REALIZED = "realized"
+    """About the scores as they were measured; deterministic."""
+    SUPPORTED = "supported"
+    """About items like these; inferred, with alpha and a declared family."""
+
+
+class Decision(Enum):
+    """What the gate says of a claim."""
+
+    HOLDS = "HOLDS"
+    """Shown."""
+    REFUTED = "REFUTED"
+    """Contradicted, with a witness."""
+    UNDETERMINED = "UNDETERMINED"
+    """Neither: too few items, or cells that were not run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A sentence that somebody wants to publish, made precise."""
+
+    a: str
+    """The model said to be ahead."""
+    b: str
+    """The model said to be behind."""
+    benchmark: str
+    """On which benchmark."""
+    estimand: str = ""
+    """Which estimand; empty is the benchmark's primary one, and the decision prints it."""
+    relation: Relation = Relation.AHEAD
+    """Strict or not."""
+    margin: float = 0.0
+    """The claim is about s_A - s_B + margin, on the oriented score scale: ``A >= B - 0.02`` has margin 0.02."""
+    quantifier: Quantifier = Quantifier.EVERYWHERE
+    """Over which configurations."""
+    where: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Conditions on factors that narrow the envelope: factor and its admitted levels."""
+    evidence: EvidenceLevel = EvidenceLevel.REALIZED
+    """How much is claimed."""
+    alpha: float = 0.05
+    """Error rate of the supported level."""
+    say: str = ""
+    """The sentence as its author wrote it."""
+
+    @property
+    def sentence(self) -> str:
+        """The claim in words."""
+        margin = f" - {self.margin:g}" if self.margin else ""
+        place = f"{self.benchmark}:{self.estimand}" if self.estimand else self.benchmark
+        where = "".join(f" where {name}={','.join(levels)}" for name, levels in self.where)
+        text = f"{self.a} {self.relation.value} {self.b}{margin} on {place} {self.quantifier.value}{where}"
+        return self.say or text

@@ -1,0 +1,1 @@
+"""Slow, plain definitions that the fast ones are held against."""
