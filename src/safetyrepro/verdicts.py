@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from safetyrepro.envelope import Configuration
-
 
 class Order(Enum):
     """How two models stand in one configuration."""
@@ -25,13 +23,33 @@ class Order(Enum):
     """At least one of the two cells has no score; not a tie, and not in any denominator."""
 
 
+Settings = dict[str, str]
+"""A configuration by name: factor -> level."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessItems:
+    """The items on which two models differ in the two cells of a witness."""
+
+    plus_a_better: tuple[str, ...]
+    """Items on which A did better where A is ahead."""
+    plus_b_better: tuple[str, ...]
+    """Items on which B did better where A is ahead."""
+    minus_a_better: tuple[str, ...]
+    """Items on which A did better where B is ahead."""
+    minus_b_better: tuple[str, ...]
+    """Items on which B did better where B is ahead."""
+    turned: tuple[str, ...]
+    """Items on which A did better under the one and B under the other."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Witness:
     """Two configurations that strictly reverse the order of two models: the proof of a reversal."""
 
-    plus: Configuration
+    plus: Settings
     """Where A is ahead by the most."""
-    minus: Configuration
+    minus: Settings
     """Where B is ahead by the most."""
     margin_plus: float
     """Score of A less score of B under `plus`; positive."""
@@ -39,15 +57,13 @@ class Witness:
     """Score of A less score of B under `minus`; negative."""
     factors: tuple[str, ...]
     """The factors on which the two configurations differ."""
-    items_plus: tuple[str, ...] = ()
-    """Items on which the models differ under `plus`."""
-    items_minus: tuple[str, ...] = ()
-    """Items on which the models differ under `minus`."""
+    items: WitnessItems | None
+    """The items that differ; None where only aggregates are known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A closed range that a missing verdict leaves open."""
+    """A closed range that missing verdicts leave open."""
 
     low: float
     """Smallest value that some completion of the missing cells gives."""
@@ -70,23 +86,45 @@ class FactorFlip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """How likely a smaller study would have shown the reversal."""
+
+    n_configurations: int
+    """Configurations drawn at random from the envelope, without replacement."""
+    probability: float
+    """Chance that both strict orders are among them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationVerdict:
+    """The order of two models in one configuration."""
+
+    settings: Settings
+    """The configuration."""
+    digest: str
+    """Its digest, by which a page or a claim can name it."""
+    core: bool
+    """Whether it is in the core tier."""
+    order: Order
+    """Who is ahead."""
+    score_a: float | None
+    """Oriented score of A; None where missing."""
+    score_b: float | None
+    """Oriented score of B; None where missing."""
+    difference: float | None
+    """Score of A less score of B; None where either is missing."""
+    n_items: int
+    """Items on which both have a value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The realized order of two models over an envelope; counts first, then rates with their denominators."""
 
-    benchmark: str
-    """Name of the benchmark."""
-    estimand: str
-    """Name of the estimand."""
     a: str
     """First model."""
     b: str
     """Second model."""
-    configurations: tuple[Configuration, ...]
-    """The envelope, in order."""
-    orders: tuple[Order, ...]
-    """The order in each configuration."""
-    differences: tuple[float | None, ...]
-    """Oriented score of A less that of B; None where missing."""
     n_plus: int
     """Configurations in which A is strictly ahead."""
     n_minus: int
@@ -95,25 +133,32 @@ class Verdict:
     """Configurations in which the two tie."""
     n_missing: int
     """Configurations in which at least one cell has no score."""
+    reversal: bool
+    """Whether two configurations strictly reverse the order: n_plus >= 1 and n_minus >= 1."""
     flip_rate: float | None
     """2 n+ n- / m^2, m = n+ + n- + n_tie: chance that two evaluators who choose independently publish opposite verdicts."""
     minority_rate: float | None
     """min(n+, n-) / m."""
     flip_rate_distinct: float | None
     """n+ n- / C(m, 2): the same for two different configurations; None below two."""
-    missing_bounds: Interval
-    """Range of the flip rate over everything that the missing verdicts could be."""
+    weak_disagreement: float | None
+    """1 - (n+^2 + n-^2 + n_tie^2) / m^2: the verdicts differ, ties counted as a verdict of their own."""
+    missing_bounds: Interval | None
+    """Range of the flip rate over everything that the missing verdicts could be; None for an empty envelope."""
+    margin_index: float | None
+    """sigma^2 / (sigma^2 + mean^2) of the difference: 0 = the configuration does not matter, 1 = the mean gap is zero."""
+    mean_difference: float | None
+    """Mean of the difference over the configurations with a verdict."""
     one_factor_flip_rate: tuple[FactorFlip, ...]
     """What each factor does alone."""
+    detection_curve: tuple[Detection, ...]
+    """How likely fewer configurations would have shown the reversal."""
     witness: Witness | None
     """The widest reversal; None where there is none."""
+    configurations: tuple[ConfigurationVerdict, ...]
+    """The envelope, in order."""
     tolerance: float
     """Largest absolute difference that counts as a tie."""
-
-    @property
-    def reversal(self) -> bool:
-        """Whether two configurations strictly reverse the order: n+ >= 1 and n- >= 1."""
-        return self.n_plus >= 1 and self.n_minus >= 1
 
     @property
     def n_known(self) -> int:
