@@ -1,0 +1,1 @@
+"""Checks of the project itself: budgets, layers, words, documents."""
