@@ -167,6 +167,8 @@ class Response:
     """Number of tokens of the prompt, after truncation."""
     token_logprobs: tuple[float, ...] = ()
     """Natural log-probability of each continuation token, in order."""
+    tokens: tuple[str, ...] = ()
+    """Each continuation token as the vocabulary writes it, beside `token_logprobs`; empty where a backend cannot tell."""
     greedy: bool | None = None
     """Whether every continuation token was the likeliest; None for generations."""
     text: str | None = None
