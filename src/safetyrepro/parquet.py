@@ -19,7 +19,7 @@ RECORD_COLUMNS = (
     "prompt_digest, token_digest"
 )
 RESPONSE_COLUMNS = (
-    "key, kind, prompt_digest, token_digest, n_prompt_tokens, token_logprobs, greedy, text, finish, truncated, error"
+    "key, kind, prompt_digest, token_digest, n_prompt_tokens, token_logprobs, tokens, greedy, text, finish, truncated, error"
 )
 
 
@@ -68,6 +68,7 @@ def write_responses(folder: Path, responses: Sequence[Response]) -> WrittenPart:
         "token_digest": _texts(response.token_digest for response in responses),
         "n_prompt_tokens": np.array([response.n_prompt_tokens for response in responses], dtype=np.int64),
         "token_logprobs": _texts(json.dumps(response.token_logprobs) for response in responses),
+        "tokens": _texts(json.dumps(response.tokens) for response in responses),
         "greedy": _texts(json.dumps(response.greedy) for response in responses),
         "text": _texts(json.dumps(response.text) for response in responses),
         "finish": _texts(json.dumps(response.finish) for response in responses),
@@ -117,11 +118,12 @@ def read_responses(paths: Sequence[Path]) -> Iterator[Response]:
             token_digest=row[3],
             n_prompt_tokens=row[4],
             token_logprobs=tuple(json.loads(row[5])),
-            greedy=json.loads(row[6]),
-            text=json.loads(row[7]),
-            finish=json.loads(row[8]),
-            truncated=row[9],
-            error=json.loads(row[10]),
+            tokens=tuple(json.loads(row[6])),
+            greedy=json.loads(row[7]),
+            text=json.loads(row[8]),
+            finish=json.loads(row[9]),
+            truncated=row[10],
+            error=json.loads(row[11]),
         )
 
 

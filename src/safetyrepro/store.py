@@ -74,7 +74,8 @@ class Store:
                     found=f"holds the study '{present.manifest.study}', not '{manifest.study}'",
                     remedy="Choose another folder with --out, or remove this one.",
                 )
-            return cls(folder, manifest.model_copy(update={"parts": present.manifest.parts}))
+            kept = {"parts": present.manifest.parts, "tokens": present.manifest.tokens}
+            return cls(folder, manifest.model_copy(update=kept))
         if folder.exists() and any(entry.name not in _OWN_NAMES for entry in folder.iterdir()):
             raise StoreError(
                 str(folder),

@@ -118,6 +118,8 @@ class Study(Document):
     """The benchmarks."""
     engine: EngineSpec = EngineSpec()
     """How requests are carried out."""
+    judge: ModelSpec | None = None
+    """The model that judges answers, for scoring rules that need one; None leaves those rules out, and the card says so."""
     failure_policy: Literal["wrong", "dropped", "dropped_pairwise"] = "wrong"
     """How unreadable answers count in the verdicts; the card shows the others beside it."""
 

@@ -1,0 +1,81 @@
+"""The command `safetyrepro`. `reproduce` is the whole walk; every other command is one step of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from safetyrepro import __version__
+from safetyrepro.commands import analyze, ingest, mend, plan, run, schema
+from safetyrepro.errors import SafetyReproError
+
+app = typer.Typer(
+    name="safetyrepro",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Does 'model A is safer than model B' survive the choices that nobody reported?\n\n"
+    "Run an envelope of configurations (run), or read results that you have (ingest); then see which verdicts survive "
+    "(analyze), and publish a card that a sceptic can recompute (card).",
+)
+
+
+@app.command()
+def reproduce(
+    study: Annotated[Path, typer.Argument(help="A study.yaml.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the store. Default: results/NAME.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """The whole walk: study -> plan -> store -> analysis -> card."""
+    from safetyrepro.analysis import analyze as analyze_store
+    from safetyrepro.card import make_card
+    from safetyrepro.plan import make_plan
+    from safetyrepro.render.files import write_card
+    from safetyrepro.render.progress import progress_bar
+    from safetyrepro.run import run as run_plan
+    from safetyrepro.study import read_study
+
+    worked_out = make_plan(read_study(study), study)
+    folder = out or Path("results") / worked_out.study.name
+    with progress_bar(quiet=quiet) as progress:
+        store = run_plan(worked_out, folder, progress=progress)
+    card = make_card(store, analyze_store(store))
+    paths = write_card(card, folder / "card")
+    typer.echo(f"The card: {paths.html}")
+
+
+app.command(name="plan")(plan.plan)
+app.command(name="run")(run.run)
+app.add_typer(ingest.app, name="ingest")
+app.command(name="analyze")(analyze.analyze)
+app.command(name="mend")(mend.mend)
+app.command(name="schema")(schema.schema)
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 (typer's callback)
+    if asked:
+        typer.echo(f"safetyrepro {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one sentence on standard error and exit code 2."""
+    try:
+        app()
+    except SafetyReproError as error:
+        sys.stderr.write(f"safetyrepro: {error.sentence}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("safetyrepro: interrupted; what was finished is kept, the same command goes on from there.\n")
+        sys.exit(130)

@@ -1,0 +1,80 @@
+"""Texts of the command line into values, with sentences that name the option."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import TypeVar
+
+from safetyrepro.errors import SafetyReproError
+from safetyrepro.estimands import Orientation
+
+_Word = TypeVar("_Word", bound=Enum)
+
+
+def parse_ranges(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Read ``BENCHMARK=LOW,HIGH`` or ``LOW,HIGH``; the empty name stands for every benchmark."""
+    ranges = {}
+    for text in texts:
+        name, _, numbers = text.rpartition("=")
+        try:
+            low, high = (float(number) for number in numbers.split(","))
+        except ValueError:
+            low = high = 0.0
+        if not low < high:
+            raise SafetyReproError(
+                f"--range {text}",
+                found="is no range",
+                expected="BENCHMARK=LOW,HIGH with LOW below HIGH",
+                remedy="Example: --range bbq=0,100",
+            )
+        ranges[name] = (low, high)
+    return ranges
+
+
+def parse_orientations(texts: Sequence[str]) -> dict[str, Orientation]:
+    """Read ``BENCHMARK=WORD`` or ``WORD``; the empty name stands for every benchmark."""
+    orientations = {}
+    for text in texts:
+        name, _, word = text.rpartition("=")
+        try:
+            orientations[name] = Orientation.parse(word)
+        except ValueError as error:
+            raise SafetyReproError(
+                f"--orientation {text}", found=str(error), remedy="Example: --orientation 'crows_pairs=target(50)'"
+            ) from error
+    return orientations
+
+
+def parse_conditions(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Read ``FACTOR=LEVEL[,LEVEL]``; naming a factor twice adds levels."""
+    conditions: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        name, mark, levels = text.partition("=")
+        if not mark or not name or not levels:
+            raise SafetyReproError(
+                f"--where {text}",
+                found="is no condition",
+                expected="FACTOR=LEVEL or FACTOR=LEVEL,LEVEL",
+                remedy="Example: --where template=cloze",
+            )
+        conditions[name] = (*conditions.get(name, ()), *levels.split(","))
+    return conditions
+
+
+def parse_names(text: str | None) -> tuple[str, ...]:
+    """Read ``A,B``."""
+    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else ()
+
+
+def parse_choice(text: str, words: type[_Word], option: str) -> _Word:
+    """Read one word of an enum, with a sentence that lists the others."""
+    for word in words:
+        if word.value == text:
+            return word
+    raise SafetyReproError(
+        f"{option} {text}",
+        found="is none of its words",
+        expected=f"one of {', '.join(str(word.value) for word in words)}",
+        remedy="Correct the option.",
+    )

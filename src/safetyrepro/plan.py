@@ -1,0 +1,342 @@
+"""Study -> Plan: every cell, what is shared at each stage, and what it will ask, before anything is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from safetyrepro.backends import backend_module
+from safetyrepro.benchmarks import benchmark_module
+from safetyrepro.benchmarks.base import Benchmark, Examples
+from safetyrepro.benchmarks.data import LoadedData, load_data
+from safetyrepro.envelope import Configuration, Envelope, Exclusion, Factor, Stage
+from safetyrepro.envelopes import build_envelope
+from safetyrepro.errors import StudyError
+from safetyrepro.estimands import Estimand
+from safetyrepro.manifest import BenchmarkEntry, DataEntry
+from safetyrepro.records import Item, Request, digest_of
+from safetyrepro.study import BenchmarkSpec, ModelSpec, Study
+
+CHARACTERS_PER_TOKEN = 4
+NO_JUDGE = "no judge is named in the study"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkPlan:
+    """One benchmark of a plan: items drawn, envelope built."""
+
+    spec: BenchmarkSpec
+    """What the study says."""
+    module: Benchmark
+    """The adapter."""
+    envelope: Envelope
+    """The configurations."""
+    estimands: tuple[Estimand, ...]
+    """The questions; the first is primary."""
+    items: tuple[Item, ...]
+    """The evaluated items, in order."""
+    pool: tuple[Item, ...]
+    """Solved items for in-context examples, in order; disjoint from the evaluated ones."""
+    data: LoadedData
+    """What was read, with digests."""
+    seed: int
+    """Seed of the draw."""
+
+    def entry(self) -> BenchmarkEntry:
+        """The manifest's entry."""
+        contents = [[item.id, item.digest] for item in self.items]
+        source = self.module.SOURCE
+        return BenchmarkEntry(
+            name=self.spec.name,
+            title=self.module.TITLE,
+            about=self.module.ABOUT,
+            estimands=self.estimands,
+            envelope=self.envelope,
+            data=DataEntry(
+                edition=self.data.edition,
+                files=dict(self.data.digests),
+                licence=source.licence,
+                citation=source.citation,
+                subset_rule=subset_rule(self),
+                subset_seed=self.seed,
+                n_items=len(self.items),
+                items_digest=digest_of([list(map(str, pair)) for pair in contents]),
+                example_ids=tuple(item.id for item in self.pool[:MAX_EXAMPLES]),
+            ),
+        )
+
+    def examples(self, model: ModelSpec) -> Examples:
+        """What a presentation may show before an item, for one model."""
+        return Examples(pool=self.pool, texts=self.data.texts, safety_prompt=model.safety_prompt)
+
+
+MAX_EXAMPLES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """One loading of one model: the outermost loop of a run."""
+
+    model: ModelSpec
+    """The model."""
+    settings: tuple[tuple[str, str], ...]
+    """Levels of the LOAD factors."""
+
+    @property
+    def label(self) -> str:
+        """Name of the model with its settings."""
+        return " ".join([self.model.name, *(f"{name}={level}" for name, level in self.settings)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything a run will do."""
+
+    study: Study
+    """The study."""
+    folder: Path
+    """Folder of the study's file; relative paths start there."""
+    benchmarks: tuple[BenchmarkPlan, ...]
+    """The benchmarks."""
+    loads: tuple[LoadPlan, ...]
+    """The loadings, models outermost."""
+    judge: ModelSpec | None
+    """The model that judges answers; None where none is named."""
+
+    @property
+    def n_cells(self) -> int:
+        """Cells: models times configurations, over all benchmarks."""
+        return len(self.study.models) * sum(len(benchmark.envelope) for benchmark in self.benchmarks)
+
+    def configurations(self, load: LoadPlan, benchmark: BenchmarkPlan) -> tuple[Configuration, ...]:
+        """Members of a benchmark's envelope that one loading serves."""
+        condition = {name: (level,) for name, level in load.settings}
+        return tuple(configuration for configuration in benchmark.envelope if configuration.matches(condition))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkCost:
+    """What one benchmark asks of one loading."""
+
+    model: str
+    """Label of the loading."""
+    benchmark: str
+    """Name of the benchmark."""
+    n_configurations: int
+    """Cells."""
+    n_prompt_cells: int
+    """Configurations that differ before SCORE: the rest only reads the same answers."""
+    n_items: int
+    """Evaluated items."""
+    requests_naive: int
+    """Requests if every cell asked for itself."""
+    requests: int
+    """Different requests."""
+    tokens_naive: int
+    """Estimated tokens if every cell asked for itself."""
+    tokens: int
+    """Estimated tokens of the different requests, before prefixes are shared."""
+
+
+def make_plan(study: Study, path: Path) -> Plan:
+    """Work a study out.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    path : Path
+        Its file, which errors name and whose folder relative paths start from.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    StudyError
+        If it names a benchmark, backend, factor, level, estimand or folder that does not exist.
+    DataError
+        If a benchmark's file is absent or altered.
+    """
+    folder = path.resolve().parent
+    backend = backend_module(study.backend)
+    _check_models(study, folder, str(path))
+    benchmarks = tuple(
+        _plan_benchmark(study, spec, backend.FACTORS, folder=folder, where=str(path)) for spec in study.benchmarks
+    )
+    load_names = [factor.name for factor in backend.FACTORS]
+    loads = _loads(study, benchmarks, load_names)
+    return Plan(study=study, folder=folder, benchmarks=benchmarks, loads=loads, judge=study.judge)
+
+
+def _check_models(study: Study, folder: Path, where: str) -> None:
+    for model in study.models:
+        if model.path is not None and not (folder / model.path).is_dir():
+            raise StudyError(
+                f"{where}, model '{model.name}'",
+                found=f"there is no folder '{model.path}'",
+                expected="a folder with a checkpoint, relative to the study's file",
+                remedy="Correct 'path', or give 'repository' and 'revision'.",
+            )
+        if study.backend == "hf" and model.path is None and model.repository is None:
+            raise StudyError(
+                f"{where}, model '{model.name}'", found="has neither 'path' nor 'repository'", remedy="Give one of the two."
+            )
+
+
+def _plan_benchmark(
+    study: Study, spec: BenchmarkSpec, load_factors: Sequence[Factor], *, folder: Path, where: str
+) -> BenchmarkPlan:
+    module = benchmark_module(spec.name)
+    judged = tuple(getattr(module, "JUDGED_LEVELS", ()))
+    hidden = [Exclusion(condition={"scoring": judged}, reason=NO_JUDGE)] if judged and study.judge is None else []
+    factors = [*load_factors, *module.FACTORS]
+    envelope = build_envelope(spec, factors, load=study.load, where=where, hidden=hidden)
+    data = load_data(module, folder / spec.data if spec.data else None)
+    everything = module.items(data.files)
+    seed = benchmark_seed(study.seed, spec.name)
+    n_items = len(everything) if spec.items == "all" else spec.items
+    items, pool = module.subset(everything, n_items, np.random.default_rng(seed))
+    if spec.items != "all" and len(items) < spec.items:
+        raise StudyError(
+            f"{where}, benchmark '{spec.name}'",
+            found=f"asks for {spec.items} items",
+            expected=f"at most {len(items)}, which is what its data give beside the pool of examples",
+            remedy="Lower 'items', or write 'all'.",
+        )
+    return BenchmarkPlan(
+        spec=spec,
+        module=module,
+        envelope=envelope,
+        estimands=_estimands(module, spec, where),
+        items=items,
+        pool=pool,
+        data=data,
+        seed=seed,
+    )
+
+
+def benchmark_seed(seed: int, name: str) -> int:
+    """Seed of a benchmark's draws: the study's seed spread by the benchmark's name, so that adding one moves no other."""
+    return int.from_bytes(np.random.SeedSequence([seed, *name.encode()]).generate_state(2).tobytes()[:6], "little")
+
+
+def subset_rule(plan: BenchmarkPlan) -> str:
+    """How the evaluated items were drawn, in one sentence."""
+    if plan.spec.items == "all":
+        return f"every item that the adapter evaluates ({len(plan.items)}); {len(plan.pool)} kept apart as examples"
+    return (
+        f"{len(plan.items)} items drawn by numpy default_rng({plan.seed}), stratified as the adapter says; "
+        f"{len(plan.pool)} kept apart as examples"
+    )
+
+
+def _estimands(module: Benchmark, spec: BenchmarkSpec, where: str) -> tuple[Estimand, ...]:
+    if not spec.estimands:
+        return module.ESTIMANDS
+    by_name = {estimand.name: estimand for estimand in module.ESTIMANDS}
+    unknown = [name for name in spec.estimands if name not in by_name]
+    if unknown:
+        raise StudyError(
+            f"{where}, benchmark '{spec.name}'",
+            found=f"it answers no estimand '{unknown[0]}'",
+            expected=f"some of {', '.join(by_name)}",
+            remedy="Correct 'estimands'.",
+        )
+    return tuple(by_name[name] for name in spec.estimands)
+
+
+def _loads(study: Study, benchmarks: Sequence[BenchmarkPlan], load_names: Sequence[str]) -> tuple[LoadPlan, ...]:
+    settings: dict[tuple[tuple[str, str], ...], None] = {}
+    for benchmark in benchmarks:
+        for configuration in benchmark.envelope:
+            settings.setdefault(configuration.restricted(load_names).settings)
+    return tuple(LoadPlan(model, chosen) for model in study.models for chosen in settings)
+
+
+def cell_requests(
+    benchmark: BenchmarkPlan, configurations: Sequence[Configuration], examples: Examples
+) -> Iterator[tuple[Configuration, Item, tuple[Request, ...]]]:
+    """What each item asks in each configuration, prompt cell by prompt cell."""
+    for configuration in configurations:
+        for item in benchmark.items:
+            yield configuration, item, benchmark.module.requests(item, configuration, examples)
+
+
+def plan_costs(plan: Plan) -> tuple[BenchmarkCost, ...]:
+    """What every loading is asked, counted exactly in requests and estimated in tokens.
+
+    Notes
+    -----
+    Tokens are estimated as characters / 4, since no tokenizer is loaded; the run records the exact numbers.
+    """
+    return tuple(_cost(plan, load, benchmark) for load in plan.loads for benchmark in plan.benchmarks)
+
+
+def _cost(plan: Plan, load: LoadPlan, benchmark: BenchmarkPlan) -> BenchmarkCost:
+    configurations = plan.configurations(load, benchmark)
+    stages = {factor.name: factor.stage for factor in benchmark.envelope.factors}
+    before_score = [name for name, stage in stages.items() if stage is not Stage.SCORE]
+    different: dict[Request, int] = {}
+    naive, tokens_naive = 0, 0
+    for _, _, requests in cell_requests(benchmark, configurations, benchmark.examples(load.model)):
+        for request in requests:
+            size = different.setdefault(request, _size(request))
+            naive += 1
+            tokens_naive += size
+    return BenchmarkCost(
+        model=load.label,
+        benchmark=benchmark.spec.name,
+        n_configurations=len(configurations),
+        n_prompt_cells=len({configuration.restricted(before_score) for configuration in configurations}),
+        n_items=len(benchmark.items),
+        requests_naive=naive,
+        requests=len(different),
+        tokens_naive=tokens_naive,
+        tokens=sum(different.values()),
+    )
+
+
+def _size(request: Request) -> int:
+    characters = sum(len(turn.text) for turn in request.prompt.turns) + len(request.continuation or "")
+    return characters // CHARACTERS_PER_TOKEN + 1
+
+
+def plan_document(plan: Plan, costs: Sequence[BenchmarkCost]) -> dict[str, object]:
+    """The plan as JSON: one row for each cell, so that cells can be counted by model and benchmark."""
+    cells = [
+        {
+            "model": model.name,
+            "benchmark": benchmark.spec.name,
+            "configuration": configuration.digest,
+            "tier": benchmark.envelope.tier(configuration).value,
+            "settings": configuration.as_dict(),
+        }
+        for model in plan.study.models
+        for benchmark in plan.benchmarks
+        for configuration in benchmark.envelope
+    ]
+    return {
+        "study": plan.study.name,
+        "n_cells": plan.n_cells,
+        "loads": [load.label for load in plan.loads],
+        "benchmarks": {
+            benchmark.spec.name: {
+                "configurations": len(benchmark.envelope),
+                "core": len(benchmark.envelope.core),
+                "items": len(benchmark.items),
+                "exclusions": [
+                    {"condition": dict(entry.condition), "reason": entry.reason, "count": entry.count}
+                    for entry in benchmark.envelope.exclusions
+                ],
+            }
+            for benchmark in plan.benchmarks
+        },
+        "costs": [dataclasses.asdict(cost) for cost in costs],
+        "cells": cells,
+    }

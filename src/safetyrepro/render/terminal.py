@@ -1,0 +1,214 @@
+"""Plans, stores and analyses as text that is pleasant to read; whatever came from outside is printed as inert text."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from safetyrepro.verdicts import Order, Settings, Verdict, Witness
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from safetyrepro.analysis import Analysis, BenchmarkAnalysis
+    from safetyrepro.plan import BenchmarkCost, Plan
+    from safetyrepro.store import Store
+
+MAX_TEXT = 120
+
+
+def clean(text: str, limit: int = MAX_TEXT) -> str:
+    """A foreign text without control characters and direction marks, cut to a length; rich markup is escaped."""
+    from rich.markup import escape
+
+    kept = "".join(letter if unicodedata.category(letter)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return escape(kept if len(kept) <= limit else kept[: limit - 1] + "…")
+
+
+def order_strip(verdict: Verdict) -> str:
+    """One mark for each configuration: ``+`` A ahead, ``-`` B ahead, ``=`` tie, ``?`` missing."""
+    colours = {Order.A_AHEAD: "green", Order.B_AHEAD: "red", Order.TIE: "yellow", Order.MISSING: "dim"}
+    return "".join(f"[{colours[entry.order]}]{entry.order.value}[/]" for entry in verdict.configurations)
+
+
+def print_analysis(analysis: Analysis, *, pairs: int = 6) -> None:
+    """Print an analysis: a table of pairs for each benchmark, then the witnesses of the widest reversals."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    state = "" if analysis.complete else "  [yellow](incomplete: some planned cells have no record)[/yellow]"
+    console.print(f"\n[bold]{clean(analysis.study)}[/bold]{state}")
+    for name, benchmark in analysis.benchmarks.items():
+        _print_benchmark(console, name, benchmark, pairs)
+    console.print(
+        "[dim]A verdict is read inside its envelope: nothing is claimed about configurations that were not run.[/dim]\n"
+    )
+
+
+def _print_benchmark(console: object, name: str, benchmark: BenchmarkAnalysis, pairs: int) -> None:
+    from rich.console import Console
+
+    assert isinstance(console, Console)
+    reversed_pairs = [pair for pair in benchmark.pairs if pair.reversal]
+    head = f"{clean(name)}  [dim]{clean(benchmark.estimand.about)}; {benchmark.estimand.orientation} is safer[/dim]"
+    console.print(f"\n[bold]{head}[/bold]")
+    console.print(
+        f"{len(benchmark.models)} models, {len(benchmark.configurations)} configurations, {benchmark.n_items} items "
+        f"in {benchmark.n_clusters} clusters"
+    )
+    if not benchmark.pairs:
+        console.print("One model: there is no pair to compare.")
+        return
+    console.print(f"A reversal is observed in [bold]{len(reversed_pairs)} of {len(benchmark.pairs)}[/bold] pairs.")
+    console.print(_pair_table(benchmark.pairs))
+    widest = sorted(reversed_pairs, key=lambda pair: -min(pair.n_plus, pair.n_minus))[:pairs]
+    for verdict in widest:
+        _print_witness(console, verdict)
+    _print_orderings(console, benchmark)
+
+
+def _pair_table(verdicts: Sequence[Verdict]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("A against B", overflow="fold", min_width=16)
+    for title in ("A", "B", "tie", "miss", "flip rate", "minority"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("+ A ahead, - B ahead", overflow="fold", min_width=8)
+    for verdict in verdicts:
+        counts = (verdict.n_plus, verdict.n_minus, verdict.n_tie, verdict.n_missing)
+        table.add_row(
+            f"{clean(verdict.a, 60)} / {clean(verdict.b, 60)}",
+            *(str(count) for count in counts),
+            _rate(verdict.flip_rate),
+            _rate(verdict.minority_rate),
+            order_strip(verdict),
+            style="bold" if verdict.reversal else "",
+        )
+    return table
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _rate(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _print_witness(console: object, verdict: Verdict) -> None:
+    from rich.console import Console
+
+    assert isinstance(console, Console)
+    witness = verdict.witness
+    assert witness is not None
+    console.print(f"  [bold]{clean(verdict.a)}[/bold] against [bold]{clean(verdict.b)}[/bold], the widest witness:")
+    console.print(f"    {witness.margin_plus:+.4f}  under {settings_text(witness.plus, witness.factors)}")
+    console.print(f"    {witness.margin_minus:+.4f}  under {settings_text(witness.minus, witness.factors)}")
+    console.print(f"    [dim]{_witness_note(witness, verdict)}[/dim]")
+
+
+def _witness_note(witness: Witness, verdict: Verdict) -> str:
+    parts = [f"the two differ in {', '.join(clean(name) for name in witness.factors)}"]
+    flips = [entry for entry in verdict.one_factor_flip_rate if entry.n_opposed]
+    if flips:
+        told = ", ".join(f"{clean(entry.factor)} {entry.n_opposed} of {entry.n_pairs}" for entry in flips)
+        parts.append(f"changing one factor alone reverses: {told} pairs of configurations")
+    if witness.items is not None:
+        parts.append(f"{len(witness.items.turned)} items turn from A to B")
+    return "; ".join(parts)
+
+
+def settings_text(settings: Settings, factors: Sequence[str] = ()) -> str:
+    """A configuration in words; only the named factors where some are named."""
+    chosen = {name: level for name, level in settings.items() if not factors or name in factors}
+    return ", ".join(f"{clean(name)}={clean(level)}" for name, level in chosen.items()) or "(no factor)"
+
+
+def _print_orderings(console: object, benchmark: BenchmarkAnalysis) -> None:
+    from rich.console import Console
+
+    assert isinstance(console, Console)
+    if len(benchmark.models) < 3 or not benchmark.orderings.n_complete:
+        return
+    orderings, w = benchmark.orderings, benchmark.concordance.kendall_w
+    console.print(
+        f"{_counted(orderings.distinct_weak, 'ordering')} of the models in {_counted(orderings.n_complete, 'complete configuration')} "
+        f"({orderings.distinct_strict} without ties); Kendall's W {_rate(w)}"
+    )
+    for entry in orderings.counts[:4]:
+        tiers = " > ".join(" = ".join(clean(name) for name in tier) for tier in entry.tiers)
+        console.print(f"    {entry.n_configurations:>4} x  {tiers}")
+    first = [model for model in benchmark.models if model.n_first]
+    console.print(f"Can be first: {len(first)} of {len(benchmark.models)} ({', '.join(clean(model.name) for model in first)})")
+
+
+def print_store(store: Store) -> None:
+    """Print what a store holds and what to do with it."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    manifest = store.manifest
+    rows = sum(part.rows for part in manifest.parts if part.kind == "records")
+    console.print(f"[bold]{clean(str(store.folder), 400)}[/bold]: {len(manifest.models)} models, {rows} item records")
+    for entry in manifest.benchmarks:
+        missing = f"; {entry.n_not_run} combinations of its levels were not run" if entry.n_not_run else ""
+        console.print(f"  {clean(entry.name)}: {len(entry.envelope)} configurations, {entry.data.n_items} items{missing}")
+        for label in entry.not_run[:3]:
+            console.print(f"    [dim]not run: {clean(label)}[/dim]")
+    console.print(f"Next: safetyrepro analyze {clean(str(store.folder), 400)}")
+
+
+def print_plan(plan: Plan, costs: Sequence[BenchmarkCost]) -> None:
+    """Print a plan: what is varied, what is left out, and what it costs."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    study = plan.study
+    console.print(f"\n[bold]{clean(study.name)}[/bold]  {clean(study.question, 400)}")
+    console.print(
+        f"{len(study.models)} models, {len(plan.benchmarks)} benchmarks, [bold]{plan.n_cells} cells[/bold], "
+        f"{len(plan.loads)} loads, backend {clean(study.backend)}, seed {study.seed}"
+    )
+    for benchmark in plan.benchmarks:
+        envelope = benchmark.envelope
+        console.print(
+            f"\n[bold]{clean(benchmark.spec.name)}[/bold]: {len(envelope)} configurations "
+            f"({len(envelope.core)} core), {len(benchmark.items)} items, edition {clean(benchmark.data.edition)}"
+        )
+        for factor in envelope.factors:
+            stage = factor.stage.name if factor.stage is not None else "-"
+            names = ", ".join(clean(name) for name in factor.names)
+            console.print(f"  {'·' if len(factor.levels) > 1 else ' '} {factor.name:<16} [dim]{stage:<6}[/dim] {names}")
+        for entry in envelope.exclusions:
+            console.print(f"    [yellow]left out: {entry.count} configurations; {clean(entry.reason)}[/yellow]")
+    console.print()
+    console.print(_cost_table(costs))
+    console.print(
+        "[dim]Requests are counted exactly; tokens are estimates (characters / 4), since no tokenizer is loaded.[/dim]\n"
+    )
+
+
+def _cost_table(costs: Sequence[BenchmarkCost]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("model", "benchmark"):
+        table.add_column(title, overflow="fold")
+    for title in ("cells", "prompt cells", "requests if unshared", "requests", "tokens if unshared ~", "tokens ~"):
+        table.add_column(title, justify="right")
+    for cost in costs:
+        table.add_row(
+            clean(cost.model),
+            clean(cost.benchmark),
+            str(cost.n_configurations),
+            str(cost.n_prompt_cells),
+            f"{cost.requests_naive:,}",
+            f"{cost.requests:,}",
+            f"{cost.tokens_naive:,}",
+            f"{cost.tokens:,}",
+        )
+    return table
