@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from safetyrepro import __version__
-from safetyrepro.commands import analyze, ingest, mend, plan, run, schema
+from safetyrepro.commands import analyze, card, ingest, mend, plan, run, schema
 from safetyrepro.errors import SafetyReproError
 
 app = typer.Typer(
@@ -50,11 +50,12 @@ app.command(name="plan")(plan.plan)
 app.command(name="run")(run.run)
 app.add_typer(ingest.app, name="ingest")
 app.command(name="analyze")(analyze.analyze)
+app.command(name="card")(card.card)
 app.command(name="mend")(mend.mend)
 app.command(name="schema")(schema.schema)
 
 
-def _print_version(asked: bool) -> None:  # noqa: FBT001 (typer's callback)
+def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(f"safetyrepro {__version__}")
         raise typer.Exit

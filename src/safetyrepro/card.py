@@ -1,0 +1,340 @@
+"""Analysis + Manifest -> GridCard: the document that a sceptic can argue with and recompute."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Literal
+
+from safetyrepro.analysis import Analysis, BenchmarkAnalysis
+from safetyrepro.envelope import Configuration, Exclusion, Factor
+from safetyrepro.estimands import Estimand
+from safetyrepro.manifest import NOT_RECORDED, BenchmarkEntry, DataEntry, ModelEntry, Stamp, TokenCounts
+from safetyrepro.records import ItemRecord
+from safetyrepro.sentences import LIMITS, headline
+from safetyrepro.store import Store
+from safetyrepro.study import Document
+from safetyrepro.verdicts import Settings
+
+CARD_FIELDS = (
+    "model",
+    "model weights digest",
+    "tokenizer digest",
+    "chat template digest",
+    "harness and version",
+    "data revision",
+    "data digest",
+    "subset rule",
+    "subset seed",
+    "template digest",
+    "few-shot example ids",
+    "decoding",
+    "scoring rule",
+    "quantization",
+    "dtype",
+    "prefix token",
+    "delimiter",
+    "token-id digest",
+    "commit",
+    "hardware",
+)
+"""What a cell of a card must state, or say that it is not recorded."""
+
+
+class FactorCard(Document):
+    """One factor of an envelope, as it is shown."""
+
+    name: str
+    """Name of the factor."""
+    stage: str
+    """Where it takes effect; ``not recorded`` for a foreign factor."""
+    about: str
+    """What is chosen."""
+    levels: tuple[LevelCard, ...]
+    """The levels that occur."""
+
+
+class LevelCard(Document):
+    """One level, as it is shown."""
+
+    name: str
+    """Name of the level."""
+    about: str
+    """What it does."""
+    sources: tuple[str, ...]
+    """Who ships it, with package, version, file, and whether that was checked or read."""
+
+
+class CellCard(Document):
+    """One cell: a model under a configuration, and the digests of what reached the model."""
+
+    model: str
+    """Name of the model."""
+    configuration: str
+    """Digest of the configuration."""
+    score: float | None
+    """Score on the estimand's own scale; None where there is none."""
+    n_records: int
+    """Items with a record."""
+    statuses: dict[str, int]
+    """Records by status."""
+    prompts_digest: str
+    """Digest over the rendered prompts of the cell's items, by item id."""
+    tokens_digest: str
+    """Digest over the token ids of the cell's items, by item id."""
+
+
+class BenchmarkCard(Document):
+    """One benchmark of a card."""
+
+    name: str
+    """Name by which the analysis calls it."""
+    title: str
+    """Name by which people call it."""
+    about: str
+    """What is measured."""
+    estimand: Estimand
+    """The question."""
+    primary: bool
+    """Whether it is the benchmark's primary estimand."""
+    factors: tuple[FactorCard, ...]
+    """The envelope's factors and levels."""
+    configurations: tuple[Settings, ...]
+    """The members, in order."""
+    core: tuple[bool, ...]
+    """Whether each member is in the core tier."""
+    digests: tuple[str, ...]
+    """Digest of each member."""
+    n_distinct_runs: int | None
+    """Different texts of prompts behind the configurations; None where prompts are not recorded."""
+    exclusions: tuple[Exclusion, ...]
+    """What was left out of the product, with reasons."""
+    not_run: tuple[str, ...]
+    """Combinations that occur for no model, as labels."""
+    n_not_run: int
+    """How many there are."""
+    data: DataEntry
+    """The data as they were read."""
+    cells: tuple[CellCard, ...]
+    """Every cell."""
+
+
+class GridCard(Document):
+    """The document that says what a study shows, inside which envelope, and how to recompute it."""
+
+    version: Literal[1] = 1
+    """Version of this document's schema."""
+    profile: Literal["gridcard"] = "gridcard"
+    """Which set of required fields it fills."""
+    study: str
+    """Name of the study."""
+    question: str
+    """The question in one sentence."""
+    note: str
+    """What a reader must know about the study."""
+    headline: tuple[str, ...]
+    """The verdicts in words, counts before rates, one sentence for each pair and benchmark."""
+    source: str
+    """``run`` or the kind of results that were ingested."""
+    complete: bool
+    """Whether every planned cell has a record."""
+    benchmarks: tuple[BenchmarkCard, ...]
+    """The benchmarks, one entry for each estimand."""
+    models: tuple[ModelEntry, ...]
+    """Every loaded model with its digests."""
+    analysis: Analysis
+    """Everything deterministic that is said."""
+    failure_policy: str
+    """How unreadable answers count."""
+    provenance: Stamp
+    """Commit, versions, hardware, times."""
+    tokens: TokenCounts
+    """What it cost."""
+    undisclosed: tuple[str, ...]
+    """What the source never stated."""
+    limits: tuple[str, ...]
+    """What the card does not claim."""
+    recompute: tuple[str, ...]
+    """Commands that make the card again, or check it."""
+    digest: str = ""
+    """SHA-256 over the card's content without this field, in canonical JSON."""
+
+
+def make_card(store: Store, analysis: Analysis) -> GridCard:
+    """Put a store's manifest and an analysis of it into one document.
+
+    Parameters
+    ----------
+    store : Store
+        The store that was analyzed.
+    analysis : Analysis
+        What it shows.
+
+    Returns
+    -------
+    GridCard
+        With its digest.
+    """
+    manifest = store.manifest
+    cards = tuple(
+        _benchmark_card(store, manifest.benchmark(result.benchmark), name, result)
+        for name, result in analysis.benchmarks.items()
+    )
+    card = GridCard(
+        study=manifest.study,
+        question=manifest.question or "Which model is safer, and does the answer survive the configuration?",
+        note=manifest.note,
+        headline=tuple(headline(name, result) for name, result in _primary_first(analysis)),
+        source=manifest.source,
+        complete=manifest.complete,
+        benchmarks=cards,
+        models=manifest.loads or tuple(ModelEntry(name=name) for name in manifest.models),
+        analysis=analysis,
+        failure_policy=manifest.failure_policy,
+        provenance=manifest.stamp,
+        tokens=manifest.tokens,
+        undisclosed=manifest.undisclosed,
+        limits=LIMITS,
+        recompute=_recompute(manifest.source),
+    )
+    return card.model_copy(update={"digest": card_digest(card)})
+
+
+def _primary_first(analysis: Analysis) -> list[tuple[str, BenchmarkAnalysis]]:
+    return sorted(analysis.benchmarks.items(), key=lambda entry: not entry[1].primary)
+
+
+def card_digest(card: GridCard) -> str:
+    """SHA-256 over a card's content without its digest field, as JSON with sorted keys and no blanks."""
+    content = card.model_dump(mode="json", exclude={"digest"})
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+
+def _benchmark_card(store: Store, entry: BenchmarkEntry, name: str, result: BenchmarkAnalysis) -> BenchmarkCard:
+    records = store.records(entry.name, result.estimand.name)
+    members = tuple(Configuration.of(settings) for settings in result.configurations)
+    cells = _cells(records, members, result)
+    runs = {cell.prompts_digest for cell in cells if cell.prompts_digest != NOT_RECORDED}
+    return BenchmarkCard(
+        name=name,
+        title=entry.title or entry.name,
+        about=entry.about or "not recorded",
+        estimand=result.estimand,
+        primary=result.primary,
+        factors=tuple(_factor_card(factor) for factor in entry.envelope.factors),
+        configurations=result.configurations,
+        core=result.core,
+        digests=tuple(member.digest for member in members),
+        n_distinct_runs=len(runs) // max(len({cell.model for cell in cells}), 1) if runs else None,
+        exclusions=entry.envelope.exclusions,
+        not_run=entry.not_run,
+        n_not_run=entry.n_not_run,
+        data=entry.data,
+        cells=cells,
+    )
+
+
+def _factor_card(factor: Factor) -> FactorCard:
+    return FactorCard(
+        name=factor.name,
+        stage=factor.stage.name if factor.stage is not None else NOT_RECORDED,
+        about=factor.about,
+        levels=tuple(
+            LevelCard(name=level.name, about=level.about, sources=tuple(str(source) for source in level.sources))
+            for level in factor.levels
+        ),
+    )
+
+
+def _cells(records: Sequence[ItemRecord], members: Sequence[Configuration], result: BenchmarkAnalysis) -> tuple[CellCard, ...]:
+    held: dict[tuple[str, str], list[ItemRecord]] = defaultdict(list)
+    for record in records:
+        held[record.cell.model, record.cell.configuration].append(record)
+    return tuple(
+        _cell(model.name, member, model.scores[c], held[model.name, member.digest])
+        for model in result.models
+        for c, member in enumerate(members)
+    )
+
+
+def _cell(model: str, member: Configuration, score: float | None, records: Sequence[ItemRecord]) -> CellCard:
+    statuses: dict[str, int] = {}
+    for record in records:
+        statuses[record.status.value] = statuses.get(record.status.value, 0) + 1
+    return CellCard(
+        model=model,
+        configuration=member.digest,
+        score=score,
+        n_records=len(records),
+        statuses=statuses,
+        prompts_digest=_over_items([(record.item_id, record.prompt_digest) for record in records]),
+        tokens_digest=_over_items([(record.item_id, record.token_digest) for record in records]),
+    )
+
+
+def _over_items(digests: Sequence[tuple[str, str]]) -> str:
+    if not digests or any(not digest for _, digest in digests):
+        return NOT_RECORDED
+    text = "\n".join(f"{item}\t{digest}" for item, digest in sorted(digests))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _recompute(source: str) -> tuple[str, ...]:
+    again = "safetyrepro run study.yaml" if source == "run" else f"safetyrepro ingest {source} RESULTS -o STORE"
+    return (again, "safetyrepro analyze STORE --json", "safetyrepro card STORE -o card")
+
+
+def cell_fields(card: GridCard, benchmark: BenchmarkCard, cell: CellCard) -> dict[str, str]:
+    """Every required field of one cell, each with its value or ``not recorded``.
+
+    Returns
+    -------
+    dict of str to str
+        Keys are `CARD_FIELDS`, in order.
+    """
+    settings = benchmark.configurations[benchmark.digests.index(cell.configuration)]
+    model = _loaded(card, cell.model, settings)
+    stamp, data = card.provenance, benchmark.data
+    dirty = {True: " (dirty)", False: "", None: ""}[stamp.study.dirty]
+    decoding = settings.get("decoding", NOT_RECORDED)
+    ran_here = card.source == "run"
+    values = (
+        cell.model,
+        model.weights,
+        model.tokenizer,
+        model.chat_template,
+        f"safetyrepro {stamp.package_version}" if ran_here else settings.get("harness", NOT_RECORDED),
+        data.edition,
+        ", ".join(digest[:16] for digest in data.files.values()) or NOT_RECORDED,
+        data.subset_rule,
+        NOT_RECORDED if data.subset_seed is None else str(data.subset_seed),
+        cell.prompts_digest,
+        ", ".join(data.example_ids[: _shots(settings)]) or ("none" if ran_here else NOT_RECORDED),
+        decoding if decoding != NOT_RECORDED or not ran_here else "log-likelihoods, nothing is decoded",
+        settings.get("scoring", NOT_RECORDED),
+        settings.get("quantization", model.quantization),
+        settings.get("dtype", model.dtype),
+        settings.get("prefix", NOT_RECORDED),
+        settings.get("delimiter", NOT_RECORDED),
+        cell.tokens_digest,
+        f"{stamp.study.commit}{dirty}",
+        f"{stamp.processor}; accelerator {stamp.accelerator}" if ran_here else NOT_RECORDED,
+    )
+    return dict(zip(CARD_FIELDS, values, strict=True))
+
+
+def _loaded(card: GridCard, name: str, settings: Settings) -> ModelEntry:
+    for entry in card.models:
+        if entry.name == name and all(settings.get(factor, level) == level for factor, level in entry.load.items()):
+            return entry
+    return ModelEntry(name=name)
+
+
+def _shots(settings: Settings) -> int:
+    shots = settings.get("shots", "0")
+    return int(shots) if shots.isdecimal() else 0
+
+
+FactorCard.model_rebuild()

@@ -1,0 +1,56 @@
+"""Verdicts in words that a policy reader understands: counts before rates, and never more than was measured."""
+
+from __future__ import annotations
+
+from safetyrepro.analysis import BenchmarkAnalysis
+from safetyrepro.verdicts import Verdict
+
+LIMITS = (
+    "Read inside this envelope: a verdict is about the configurations listed here, and nothing is claimed about others.",
+    "A reversal is a fact about these scores on these items; whether it is more than item noise is said apart from it, or not at all.",
+    "No reversal among the configurations that were run is not robustness: a new template or a new level was not tried.",
+    "A flip rate is a property of the declared, uniform weighting of the configurations; the existence of a reversal is not.",
+    "Scores are measurements on a benchmark, not a statement that a model is safe.",
+)
+
+
+def headline(name: str, result: BenchmarkAnalysis) -> str:
+    """One sentence for a benchmark: in how many pairs of models the order reverses.
+
+    Parameters
+    ----------
+    name : str
+        Name by which the analysis calls the benchmark.
+    result : BenchmarkAnalysis
+        What was found.
+    """
+    if not result.pairs:
+        return f"{name}: one model, so there is nothing to compare."
+    turned = [pair for pair in result.pairs if pair.reversal]
+    count = f"{len(result.configurations)} configurations"
+    if not turned:
+        return f"{name}: no pair of models changes its order among {count}."
+    worst = max(turned, key=lambda pair: (min(pair.n_plus, pair.n_minus), pair.flip_rate or 0.0))
+    return f"{name}: {len(turned)} of {len(result.pairs)} pairs of models change their order among {count}. {verdict_sentence(worst)}"
+
+
+def verdict_sentence(verdict: Verdict) -> str:
+    """Counts, then rate: who is ahead where.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        The pair.
+    """
+    total = verdict.n_known + verdict.n_missing
+    parts = [f"{verdict.a} is ahead in {verdict.n_plus}", f"{verdict.b} in {verdict.n_minus}"]
+    if verdict.n_tie:
+        parts.append(f"they tie in {verdict.n_tie}")
+    counted = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
+    missing = f" ({verdict.n_missing} not measured for both)" if verdict.n_missing else ""
+    text = f"{counted} of {total} configurations{missing}"
+    if verdict.flip_rate is None:
+        return f"{text}."
+    return (
+        f"{text}: two evaluators who choose independently would publish opposite verdicts {verdict.flip_rate:.0%} of the time."
+    )
