@@ -9,12 +9,10 @@ from oracles import inferential as slow
 from safetyrepro.stats.paired import (
     bootstrap_t_test,
     cluster_t_test,
-    discordant_counts,
-    fair_tail,
     mcnemar,
     sign_flip_test,
 )
-from safetyrepro.stats.units import unit_sums
+from safetyrepro.stats.units import discordant_counts, fair_tail, unit_sums
 
 
 @given(st.integers(0, 60), st.integers(0, 60))

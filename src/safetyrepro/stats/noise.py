@@ -12,8 +12,7 @@ from math import asin, pi
 import numpy as np
 from numpy.typing import NDArray
 
-from safetyrepro.stats.signflips import flip_distribution
-from safetyrepro.stats.support import flip_rate_mean
+from safetyrepro.stats.signflips import flip_distribution, flip_rate_mean
 from safetyrepro.stats.units import Differences, unit_sums
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safetyrepro.stats.signflips import flip_distribution, share_at_least
-from safetyrepro.stats.units import Differences, FloatArray, UnitSums, column_sums, unit_sums
+from safetyrepro.stats.units import Differences, FloatArray, column_sums, fair_tail, unit_sums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,57 +123,6 @@ def mcnemar(*, a_only: int, b_only: int) -> McNemar:
         p_mid=1.0 if a_only == b_only else tail + beyond,
         p_a_ahead=tail_a,
         p_b_ahead=tail_b,
-    )
-
-
-def fair_tail(count: NDArray[np.int64], total: NDArray[np.int64]) -> FloatArray:
-    """P(X >= count) for X ~ Bin(total, 1/2), elementwise.
-
-    Parameters
-    ----------
-    count, total : integer arrays of one shape
-        count may lie outside 0 .. total.
-
-    Returns
-    -------
-    float array of that shape, in [0, 1]
-
-    Notes
-    -----
-    P(X >= k) = I_{1/2}(k, n - k + 1), the regularised incomplete beta function, for 1 <= k <= n; 1 for k <= 0; 0 for k > n.
-
-    References
-    ----------
-    Abramowitz and Stegun 1964, 26.5.24.
-    """
-    from scipy.special import betainc
-
-    inside = (count >= 1) & (count <= total)
-    successes = np.where(inside, count, 1)
-    failures = np.where(inside, total - count, 0)
-    tail = betainc(successes.astype(np.float64), failures + 1.0, 0.5)
-    return np.asarray(np.where(inside, tail, (count <= 0).astype(np.float64)), dtype=np.float64)
-
-
-def discordant_counts(units: UnitSums) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """Items that only A, and that only B, has right in each column; None unless the differences are -1, 0 or 1 item by item.
-
-    Parameters
-    ----------
-    units : UnitSums
-        Differences without clusters.
-
-    Returns
-    -------
-    two (n_columns,) int arrays, or None
-        None also where items were added up in clusters: the counts are then not binomial.
-    """
-    single = units.sums.shape[0] == units.n_items
-    if not single or units.bits != 0 or np.abs(units.sums).max(initial=0.0) > 1:
-        return None
-    return (
-        np.count_nonzero(units.sums > 0, axis=0).astype(np.int64),
-        np.count_nonzero(units.sums < 0, axis=0).astype(np.int64),
     )
 
 

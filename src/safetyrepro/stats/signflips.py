@@ -192,6 +192,23 @@ def share_at_least(values: FloatArray, threshold: FloatArray) -> FloatArray:
     return np.asarray((ordered.size - below) / ordered.size, dtype=np.float64)
 
 
+def flip_rate_mean(flips: FlipDistribution, group: int) -> float | None:
+    """Mean flip rate 2 n+ n- / m**2 over the draws of one group; None without configurations.
+
+    Parameters
+    ----------
+    flips : FlipDistribution
+        Counts of positive and negative sums of each draw.
+    group : int
+        Which pair.
+    """
+    m = int(np.count_nonzero(flips.present[group]))
+    if m == 0:
+        return None
+    pairs = int(np.sum(flips.ahead[:, group] * flips.behind[:, group]))
+    return 2 * pairs / (m * m * flips.draws)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tally:
     """Turns blocks of flipped sums into extremes and counts, group by group."""

@@ -13,9 +13,8 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from safetyrepro.stats.paired import discordant_counts, fair_tail
-from safetyrepro.stats.signflips import FlipDistribution, flip_distribution, share_at_least
-from safetyrepro.stats.units import Differences, UnitSums, unit_sums, with_none
+from safetyrepro.stats.signflips import FlipDistribution, flip_distribution, flip_rate_mean, share_at_least
+from safetyrepro.stats.units import Differences, UnitSums, discordant_counts, fair_tail, unit_sums, with_none
 
 
 class SupportWord(Enum):
@@ -285,23 +284,6 @@ def p_text(p: float, *, draws: int, exhaustive: bool) -> str:
     if not exhaustive and p * draws < 1.5:
         return f"< {1 / draws:.3g}"
     return f"{p:.3g}"
-
-
-def flip_rate_mean(flips: FlipDistribution, group: int) -> float | None:
-    """Mean flip rate 2 n+ n- / m**2 over the draws of one group; None without configurations.
-
-    Parameters
-    ----------
-    flips : FlipDistribution
-        Counts of positive and negative sums of each draw.
-    group : int
-        Which pair.
-    """
-    m = int(np.count_nonzero(flips.present[group]))
-    if m == 0:
-        return None
-    pairs = int(np.sum(flips.ahead[:, group] * flips.behind[:, group]))
-    return 2 * pairs / (m * m * flips.draws)
 
 
 def _support(units: UnitSums, flips: FlipDistribution, pair: int, alpha: float) -> PairSupport:

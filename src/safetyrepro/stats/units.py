@@ -118,6 +118,57 @@ def column_sums(values: FloatArray) -> FloatArray:
     return np.array([fsum(column) for column in values.T.tolist()], dtype=np.float64)
 
 
+def fair_tail(count: NDArray[np.int64], total: NDArray[np.int64]) -> FloatArray:
+    """P(X >= count) for X ~ Bin(total, 1/2), elementwise.
+
+    Parameters
+    ----------
+    count, total : integer arrays of one shape
+        count may lie outside 0 .. total.
+
+    Returns
+    -------
+    float array of that shape, in [0, 1]
+
+    Notes
+    -----
+    P(X >= k) = I_{1/2}(k, n - k + 1), the regularised incomplete beta function, for 1 <= k <= n; 1 for k <= 0; 0 for k > n.
+
+    References
+    ----------
+    Abramowitz and Stegun 1964, 26.5.24.
+    """
+    from scipy.special import betainc
+
+    inside = (count >= 1) & (count <= total)
+    successes = np.where(inside, count, 1)
+    failures = np.where(inside, total - count, 0)
+    tail = betainc(successes.astype(np.float64), failures + 1.0, 0.5)
+    return np.asarray(np.where(inside, tail, (count <= 0).astype(np.float64)), dtype=np.float64)
+
+
+def discordant_counts(units: UnitSums) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Items that only A, and that only B, has right in each column; None unless the differences are -1, 0 or 1 item by item.
+
+    Parameters
+    ----------
+    units : UnitSums
+        Differences without clusters.
+
+    Returns
+    -------
+    two (n_columns,) int arrays, or None
+        None also where items were added up in clusters: the counts are then not binomial.
+    """
+    single = units.sums.shape[0] == units.n_items
+    if not single or units.bits != 0 or np.abs(units.sums).max(initial=0.0) > 1:
+        return None
+    return (
+        np.count_nonzero(units.sums > 0, axis=0).astype(np.int64),
+        np.count_nonzero(units.sums < 0, axis=0).astype(np.int64),
+    )
+
+
 def with_none(values: FloatArray, present: NDArray[np.bool_]) -> tuple[float | None, ...]:
     """The values as a tuple, None where absent."""
     return tuple(value if there else None for value, there in zip(values.tolist(), present.tolist(), strict=True))
