@@ -61,6 +61,8 @@ class Encoded:
     """Number of prompt tokens cut from the left."""
     key: str
     """Content key under which the response is stored."""
+    refusal: str | None = None
+    """Why the request cannot be asked of this model; None where it can. Its response is a failure with this reason."""
 
 
 class Backend(Protocol):
@@ -73,7 +75,7 @@ class Backend(Protocol):
         """Render and tokenize requests, in order; asks nothing of the model."""
 
     def answer(self, encoded: Sequence[Encoded]) -> Iterator[Response]:
-        """Answer requests, in any order, each exactly once; a response carries its request's key.
+        """Answer requests, in any order, each content key exactly once; a response carries its request's key.
 
         A request that cannot be answered yields a response whose `error` says why, or raises RequestFailed.
         """

@@ -1,0 +1,199 @@
+"""Causal language models of transformers, by folder or by repository and revision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from safetyrepro.backends.base import Encoded
+from safetyrepro.backends.checkpoint import Loaded, find_checkpoint, load_checkpoint
+from safetyrepro.backends.encoding import Encoder, length_limit
+from safetyrepro.backends.forward import Forward, Scorable, in_halves, padded_batches
+from safetyrepro.backends.generation import Generator
+from safetyrepro.backends.replies import failed, generated, scored
+from safetyrepro.envelope import Evidence, Factor, Level, Source, Stage
+from safetyrepro.errors import MissingDependency, ModelError
+from safetyrepro.records import Request, RequestKind, Response
+from safetyrepro.study import EngineSpec, ModelSpec
+
+NAME = "hf"
+
+_TRANSFORMERS = Source(package="transformers", version="5", file="PreTrainedModel.from_pretrained", evidence=Evidence.READ)
+_QLORA = Source(package="bitsandbytes", version="0.50", file="Dettmers et al. 2023, QLoRA", evidence=Evidence.READ)
+
+FACTORS: tuple[Factor, ...] = (
+    Factor(
+        name="dtype",
+        stage=Stage.LOAD,
+        about="The number format of the weights and of the computation.",
+        levels=(
+            Level(name="float32", about="Single precision, whatever the files hold.", sources=(_TRANSFORMERS,)),
+            Level(name="bfloat16", about="The format most checkpoints are published in.", sources=(_TRANSFORMERS,)),
+            Level(name="float16", about="Half precision.", sources=(_TRANSFORMERS,)),
+        ),
+    ),
+    Factor(
+        name="quantization",
+        stage=Stage.LOAD,
+        about="How the weights of linear layers are stored; the computation is in the dtype.",
+        levels=(
+            Level(name="none", about="As the dtype says."),
+            Level(name="nf4", about="4-bit NormalFloat with double quantization, as in QLoRA.", sources=(_QLORA,)),
+            Level(name="int8", about="8-bit integers by rows, outliers apart (LLM.int8).", sources=(_QLORA,)),
+        ),
+    ),
+)
+
+OUT_OF_MEMORY = "out of memory: the request does not fit by itself"
+
+
+class HfBackend:
+    """A model of transformers that answers requests.
+
+    Parameters
+    ----------
+    loaded : Loaded
+        The model in memory.
+    engine : EngineSpec
+        Batch size and threads.
+    """
+
+    def __init__(self, loaded: Loaded, engine: EngineSpec) -> None:
+        settings = getattr(loaded.model, "generation_config", None)
+        limit = length_limit(loaded.model.config.get_text_config(), int(loaded.tokenizer.model_max_length))
+        self.identity = loaded.identity
+        self._engine = engine
+        self._forward = Forward(loaded.model, loaded.device)
+        self._encoder = Encoder(loaded.tokenizer, loaded.identity, max_length=limit, generation=settings)
+        self._generator = Generator(self._forward, self._encoder, settings, eos=loaded.tokenizer.eos_token_id)
+        self._threads = _set_threads(engine.threads)
+
+    def encode(self, requests: Sequence[Request]) -> list[Encoded]:
+        """Render and tokenize requests, in order; asks nothing of the model."""
+        return self._encoder.encode(requests)
+
+    def answer(self, encoded: Sequence[Encoded]) -> Iterator[Response]:
+        """Answer each content key once, in an order that suits the engine."""
+        unique = list({one.key: one for one in encoded}.values())
+        asked = [one for one in unique if one.refusal is None]
+        yield from (failed(one, one.refusal) for one in unique if one.refusal is not None)
+        yield from self._scored([one for one in asked if one.request.kind is RequestKind.LOGLIKELIHOOD])
+        yield from self._generated([one for one in asked if one.request.kind is RequestKind.GENERATION])
+
+    def close(self) -> None:
+        """Let the model go and put the number of threads back."""
+        if self._threads is not None:
+            _set_threads(self._threads)
+        del self._forward, self._generator
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _scored(self, asked: Sequence[Encoded]) -> Iterator[Response]:
+        sequences = [Scorable(one.context_ids + one.continuation_ids, len(one.continuation_ids)) for one in asked]
+        tokens, vocabulary = self._engine.batch_tokens, self._forward.vocabulary
+        for batch in padded_batches(sequences, tokens=tokens, vocabulary=vocabulary):
+            for index, scores in in_halves(batch, lambda part: self._forward.score([sequences[i] for i in part])):
+                if scores is None:
+                    yield failed(asked[index], OUT_OF_MEMORY)
+                else:
+                    yield scored(asked[index], scores.logprobs, greedy=scores.greedy)
+
+    def _generated(self, asked: Sequence[Encoded]) -> Iterator[Response]:
+        for batch in _generation_batches(asked, tokens=self._engine.batch_tokens):
+            for one, answer in in_halves(batch, self._generator.answers):
+                if answer is None:
+                    yield failed(one, OUT_OF_MEMORY)
+                else:
+                    yield generated(one, answer.text, finish=answer.finish)
+
+
+def open_backend(model: ModelSpec, load: Mapping[str, str], engine: EngineSpec, *, folder: Path) -> HfBackend:
+    """Load a causal language model.
+
+    Parameters
+    ----------
+    model : ModelSpec
+        Which model: a folder, or a repository and revision.
+    load : mapping of str to str
+        Level of ``dtype`` and of ``quantization``; the first of each where it is not named.
+    engine : EngineSpec
+        Device, batch size, threads.
+    folder : Path
+        Folder of the study, against which relative paths are read.
+
+    Raises
+    ------
+    ModelError
+        If the checkpoint cannot be used; the sentence names it and the remedy.
+    MissingDependency
+        If a library is absent.
+    """
+    try:
+        import torch  # noqa: F401  # their absence must be met here, with the command that installs them
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise MissingDependency(error.name or "torch", purpose=f"model '{model.name}', backend 'hf'", extra="hf") from error
+    levels = {factor.name: load.get(factor.name, factor.names[0]) for factor in FACTORS}
+    _check_levels(load, levels, model.name)
+    checkpoint = find_checkpoint(model, folder)
+    loaded = load_checkpoint(
+        checkpoint,
+        name=model.name,
+        dtype=levels["dtype"],
+        quantization=levels["quantization"],
+        device=engine.device,
+    )
+    return HfBackend(loaded, engine)
+
+
+def _check_levels(load: Mapping[str, str], levels: Mapping[str, str], name: str) -> None:
+    unknown = sorted(set(load) - set(levels))
+    if unknown:
+        raise ModelError(
+            f"model '{name}'",
+            found=f"backend 'hf' does not obey {', '.join(unknown)}",
+            expected=f"factors among {', '.join(levels)}",
+            remedy="Take it out of 'load'.",
+        )
+    for factor in FACTORS:
+        if levels[factor.name] not in factor.names:
+            raise ModelError(
+                f"model '{name}'",
+                found=f"factor '{factor.name}' has no level '{levels[factor.name]}'",
+                expected=f"one of {', '.join(factor.names)}",
+                remedy="Correct the field 'load'.",
+            )
+
+
+def _generation_batches(asked: Sequence[Encoded], *, tokens: int) -> Iterator[list[Encoded]]:
+    """Group generations of similar length, longest first, so that prompts and answers fit in `tokens`."""
+    lengths = {one.key: len(one.context_ids) + _longest_answer(one) for one in asked}
+    batch: list[Encoded] = []
+    for one in sorted(asked, key=lambda one: (-lengths[one.key], one.key)):
+        if batch and (len(batch) + 1) * lengths[batch[0].key] > tokens:
+            yield batch
+            batch = []
+        batch.append(one)
+    if batch:
+        yield batch
+
+
+def _longest_answer(encoded: Encoded) -> int:
+    return encoded.request.decoding.max_tokens if encoded.request.decoding else 0
+
+
+def _set_threads(threads: int | None) -> int | None:
+    """Set the number of threads that torch uses, and return the former one; None where nothing is to be set."""
+    if threads is None:
+        return None
+    import torch
+
+    former = int(torch.get_num_threads())
+    torch.set_num_threads(threads)
+    return former
