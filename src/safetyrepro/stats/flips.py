@@ -208,7 +208,7 @@ def weighted_flip_rates(signs: Sequence[int | None], weights: Floats) -> Weighte
 
     References
     ----------
-    Kish 1965, Survey Sampling, section 11.7 (effective size).
+    Kish 1965, Survey Sampling (effective size).
     """
     verdicts, known = sign_arrays(signs)
     raw = np.asarray(weights, dtype=np.float64)
@@ -261,7 +261,7 @@ def one_factor_flip_rate(signs: Sequence[int | None], levels: Integers) -> tuple
     References
     ----------
     One-at-a-time sensitivity over the whole grid; Saltelli et al. 2008, Global Sensitivity
-    Analysis, chapter 2 (elementary effects).
+    Analysis, chapter 3 (elementary effects).
     """
     verdicts, known = sign_arrays(signs)
     table = checked_levels(levels, n_configurations=verdicts.size)[known]
