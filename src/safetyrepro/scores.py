@@ -39,7 +39,7 @@ class ItemRule(Enum):
     AS_IS = "as-is"
     """Each cell averages what it holds."""
     COMMON = "common"
-    """In each configuration only items that every model has."""
+    """In each configuration only items that every model with a cell there has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +185,9 @@ def build_table(
     values = np.divide(sums, counts, out=np.zeros(shape), where=known)
     weights = np.divide(weights, counts, out=np.zeros(shape), where=known)
     if item_rule is ItemRule.COMMON:
-        known = known & known.all(axis=0, keepdims=True)
+        # A model without any item in a configuration has no cell there, and takes nothing from the others' cells.
+        absent = ~known.any(axis=2, keepdims=True)
+        known = known & (known | absent).all(axis=0, keepdims=True)
     return _scored_table(benchmark, estimand, axes, _Cells(values, known, weights), policy=policy, item_rule=item_rule)
 
 
