@@ -16,6 +16,7 @@ def build_envelope(
     load: Mapping[str, Sequence[str]],
     where: str,
     hidden: Sequence[Exclusion] = (),
+    core: Sequence[Mapping[str, str]] | None = None,
 ) -> Envelope:
     """The envelope of a benchmark in a study.
 
@@ -31,6 +32,9 @@ def build_envelope(
         Name of the study's file, for errors.
     hidden : sequence of Exclusion
         Further exclusions that the circumstances force, with reasons.
+    core : sequence of mappings, optional
+        Conditions of the core tier; those of the study where it names some, else the benchmark's published defaults, of which
+        the ones that the envelope does not hold are passed over.
 
     Returns
     -------
@@ -64,7 +68,7 @@ def build_envelope(
         benchmark=spec.name,
         factors=_occurring(ordered, kept),
         configurations=kept,
-        core=_core(spec, ordered, kept, place),
+        core=_core(spec, core, ordered, members, kept=kept, place=place),
         exclusions=tuple(entry for entry in counted if entry.count),
     )
 
@@ -154,17 +158,24 @@ def _occurring(factors: Sequence[Factor], members: Sequence[Configuration]) -> t
 
 
 def _core(
-    spec: BenchmarkSpec, factors: Sequence[Factor], members: Sequence[Configuration], place: str
+    spec: BenchmarkSpec,
+    core: Sequence[Mapping[str, str]] | None,
+    factors: Sequence[Factor],
+    members: Sequence[Configuration],
+    *,
+    kept: Sequence[Configuration],
+    place: str,
 ) -> frozenset[Configuration]:
-    core: set[Configuration] = set()
-    for condition in spec.core:
-        _check_named({name: [level] for name, level in condition.items()}, factors, f"{place}, core")
-        met = [member for member in members if member.matches({name: (level,) for name, level in condition.items()})]
-        if not met:
+    chosen: set[Configuration] = set()
+    for condition in core or spec.core:
+        wanted = {name: (level,) for name, level in condition.items()}
+        if spec.core:
+            _check_named({name: [level] for name, level in condition.items()}, factors, f"{place}, core")
+        if spec.core and not any(member.matches(wanted) for member in members):
             raise StudyError(
                 f"{place}, core",
-                found=f"no configuration of the envelope meets {condition}",
+                found=f"no configuration of the envelope meets {dict(condition)}",
                 remedy="Correct the condition, or vary the levels that it names.",
             )
-        core.update(met)
-    return frozenset(core)
+        chosen.update(member for member in kept if member.matches(wanted))
+    return frozenset(chosen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -193,10 +193,11 @@ def _plan_benchmark(
     study: Study, spec: BenchmarkSpec, load_factors: Sequence[Factor], *, folder: Path, where: str
 ) -> BenchmarkPlan:
     module = benchmark_module(spec.name)
-    judged = tuple(getattr(module, "JUDGED_LEVELS", ()))
-    hidden = [Exclusion(condition={"scoring": judged}, reason=NO_JUDGE)] if judged and study.judge is None else []
+    hidden = _hidden(module, study)
     factors = [*load_factors, *module.FACTORS]
-    envelope = build_envelope(spec, factors, load=study.load, where=where, hidden=hidden)
+    core = spec.core or [dict(condition) for condition in getattr(module, "CORE", ())]
+    envelope = build_envelope(spec, factors, load=study.load, where=where, hidden=hidden, core=core)
+    _check_safety_prompts(study, module, envelope, where)
     data = load_data(module, folder / spec.data if spec.data else None)
     everything = module.items(data.files)
     seed = benchmark_seed(study.seed, spec.name)
@@ -219,6 +220,33 @@ def _plan_benchmark(
         data=data,
         seed=seed,
     )
+
+
+def _hidden(module: Benchmark, study: Study) -> list[Exclusion]:
+    """Levels that the circumstances rule out: a judge that nobody named."""
+    judged: Mapping[str, tuple[str, ...]] = getattr(module, "JUDGED_LEVELS", {})
+    if study.judge is not None:
+        return []
+    return [Exclusion(condition={name: levels}, reason=NO_JUDGE) for name, levels in judged.items()]
+
+
+def _check_safety_prompts(study: Study, module: Benchmark, envelope: Envelope, where: str) -> None:
+    """A level that needs the maker's safety prompt is refused for a model without one."""
+    needed: Mapping[str, tuple[str, ...]] = getattr(module, "SAFETY_PROMPT_LEVELS", {})
+    used = [(name, level) for name, levels in needed.items() for level in levels if _occurs(envelope, name, level)]
+    for model in study.models:
+        if used and model.safety_prompt is None:
+            name, level = used[0]
+            raise StudyError(
+                f"{where}, model '{model.name}'",
+                found=f"has no 'safety_prompt', which level '{level}' of '{name}' needs",
+                expected="the safety prompt that its maker publishes",
+                remedy=f"Give the model a 'safety_prompt', or leave '{level}' out of benchmark '{envelope.benchmark}'.",
+            )
+
+
+def _occurs(envelope: Envelope, name: str, level: str) -> bool:
+    return any(configuration.get(name) == level for configuration in envelope)
 
 
 def benchmark_seed(seed: int, name: str) -> int:

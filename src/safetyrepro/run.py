@@ -10,14 +10,14 @@ from typing import Protocol
 
 from safetyrepro.backends import backend_module
 from safetyrepro.backends.base import Backend, Encoded, ModelIdentity, short_digest
-from safetyrepro.envelope import Configuration
+from safetyrepro.derive import Answers, Unit, judgements_wanted, unit_records
 from safetyrepro.manifest import Manifest, ModelEntry, TokenCounts
 from safetyrepro.parquet import write_whole
-from safetyrepro.plan import BenchmarkPlan, LoadPlan, Plan, cell_requests
-from safetyrepro.records import CellKey, Item, ItemRecord, Outcome, Request, Response, Status
+from safetyrepro.plan import LoadPlan, Plan, cell_requests
+from safetyrepro.records import Request, Response
 from safetyrepro.stamp import make_stamp, now, stamp_time
 from safetyrepro.store import STUDY, Store
-from safetyrepro.study import write_study
+from safetyrepro.study import ModelSpec, write_study
 
 
 class Progress(Protocol):
@@ -44,19 +44,6 @@ class Silent:
 
     def note(self, text: str) -> None:
         """Say nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Unit:
-    """One benchmark under one loading."""
-
-    load: LoadPlan
-    benchmark: BenchmarkPlan
-    configurations: tuple[Configuration, ...]
-
-    @property
-    def label(self) -> str:
-        return f"{self.load.label} on {self.benchmark.spec.name}"
 
 
 def run(plan: Plan, folder: Path, *, progress: Progress | None = None) -> Store:
@@ -87,8 +74,9 @@ def run(plan: Plan, folder: Path, *, progress: Progress | None = None) -> Store:
     with store.writing():
         write_study(plan.study, folder / STUDY)
         answered = {response.key: response for response in store.responses()}
-        for load in plan.loads:
-            _run_load(plan, load, store, answered, progress)
+        waiting = [entry for load in plan.loads for entry in _run_load(plan, load, store, answered, progress)]
+        if waiting and plan.judge is not None:
+            _run_judge(plan, plan.judge, store, answered, waiting, progress)
         finished = store.manifest.stamp.model_copy(update={"finished": stamp_time(now())})
         store.update(stamp=finished, complete=True)
         _write_lock(store)
@@ -109,44 +97,100 @@ def _manifest(plan: Plan) -> Manifest:
     )
 
 
-def _run_load(plan: Plan, load: LoadPlan, store: Store, answered: dict[str, Response], progress: Progress) -> None:
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A unit that is answered and waits for its judge."""
+
+    unit: Unit
+    answers: Answers
+
+
+def _run_load(plan: Plan, load: LoadPlan, store: Store, answered: dict[str, Response], progress: Progress) -> list[_Waiting]:
+    """Ask one loading everything; units that need no judge are scored at once."""
     module = backend_module(plan.study.backend)
+    waiting = []
     progress.note(f"loading {load.label}")
     with module.open_backend(load.model, dict(load.settings), plan.study.engine, folder=plan.folder) as backend:
         _remember_load(store, load, backend.identity)
+        asking = _Asking(backend, store, answered, progress, plan.study.engine.group_size)
         for benchmark in plan.benchmarks:
-            configurations = plan.configurations(load, benchmark)
-            if configurations:
-                unit = _Unit(load, benchmark, configurations)
-                keys = _ask_unit(unit, backend, store, answered, progress, plan.study.engine.group_size)
-                _write_unit(unit, store, keys, answered)
-        counts = getattr(backend, "counters", None)
-        if isinstance(counts, TokenCounts):
-            store.update(tokens=_added(store.manifest.tokens, counts))
+            unit = Unit(load, benchmark, plan.configurations(load, benchmark))
+            if not unit.configurations:
+                continue
+            answers = asking.ask(unit.label, _wanted(unit))
+            if plan.judge is not None and judgements_wanted(unit, answers):
+                waiting.append(_Waiting(unit, answers))
+            else:
+                store.replace_records(unit_records(unit, answers, None), unit.label)
+        asking.count()
+    return waiting
 
 
-def _ask_unit(
-    unit: _Unit, backend: Backend, store: Store, answered: dict[str, Response], progress: Progress, group_size: int
-) -> dict[Request, Encoded]:
-    """Ask whatever the store does not hold; return how each request was encoded."""
-    examples = unit.benchmark.examples(unit.load.model)
+def _run_judge(
+    plan: Plan,
+    judge: ModelSpec,
+    store: Store,
+    answered: dict[str, Response],
+    waiting: Sequence[_Waiting],
+    progress: Progress,
+) -> None:
+    """Ask the judge about every answer that waits for it, then score those units; the judge is loaded once."""
+    module = backend_module(plan.study.backend)
+    load = LoadPlan(judge, tuple((factor.name, factor.levels[0].name) for factor in module.FACTORS))
+    progress.note(f"loading the judge {load.label}")
+    with module.open_backend(judge, dict(load.settings), plan.study.engine, folder=plan.folder) as backend:
+        _remember_load(store, load, backend.identity)
+        asking = _Asking(backend, store, answered, progress, plan.study.engine.group_size)
+        for entry in waiting:
+            judged = asking.ask(f"{judge.name} judging {entry.unit.label}", judgements_wanted(entry.unit, entry.answers))
+            store.replace_records(unit_records(entry.unit, entry.answers, judged), entry.unit.label)
+        asking.count()
+
+
+def _wanted(unit: Unit) -> dict[Request, None]:
+    """What a unit asks, in order and without repeats."""
     wanted: dict[Request, None] = {}
-    for _, _, requests in cell_requests(unit.benchmark, unit.configurations, examples):
+    for _, _, requests in cell_requests(unit.benchmark, unit.configurations, unit.benchmark.examples(unit.load.model)):
         wanted.update(dict.fromkeys(requests))
-    encoded = dict(zip(wanted, backend.encode(list(wanted)), strict=True))
-    absent = {entry.key: entry for entry in encoded.values() if entry.key not in answered}
-    total = len({entry.key for entry in encoded.values()})
-    progress.begin(unit.label, total, total - len(absent))
-    # Neighbours share prefixes, so a group of neighbours shares the most work.
-    ordered = sorted(absent.values(), key=lambda entry: (entry.request.kind.value, entry.context_ids, entry.continuation_ids))
-    for start in range(0, len(ordered), group_size):
-        group = ordered[start : start + group_size]
-        responses = list(_answers(backend, group))
-        store.add_prompts({short_digest(entry.text): entry.text for entry in group}, unit.label)
-        store.add_responses([response for response in responses if response.error is None], unit.label)
-        answered.update((response.key, response) for response in responses)
-        progress.advance(len(group))
-    return encoded
+    return wanted
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Asks one backend whatever the store does not hold."""
+
+    backend: Backend
+    store: Store
+    answered: dict[str, Response]
+    progress: Progress
+    group_size: int
+
+    def ask(self, label: str, wanted: dict[Request, None]) -> Answers:
+        """Ask what is absent, group by group; every group is in the store before the next is asked."""
+        encoded = dict(zip(wanted, self.backend.encode(list(wanted)), strict=True))
+        absent = {entry.key: entry for entry in encoded.values() if entry.key not in self.answered}
+        total = len({entry.key for entry in encoded.values()})
+        self.progress.begin(label, total, total - len(absent))
+        # Neighbours share prefixes, so a group of neighbours shares the most work.
+        ordered = sorted(absent.values(), key=_neighbourhood)
+        for start in range(0, len(ordered), self.group_size):
+            group = ordered[start : start + self.group_size]
+            responses = list(_answers(self.backend, group))
+            self.store.add_prompts({short_digest(entry.text): entry.text for entry in group}, label)
+            self.store.add_responses([response for response in responses if response.error is None], label)
+            self.answered.update((response.key, response) for response in responses)
+            self.progress.advance(len(group))
+        return Answers({request: entry.key for request, entry in encoded.items()}, self.answered)
+
+    def count(self) -> None:
+        """Add what the backend counted to the manifest."""
+        counts = getattr(self.backend, "counters", None)
+        if isinstance(counts, TokenCounts):
+            self.store.update(tokens=_added(self.store.manifest.tokens, counts))
+
+
+def _neighbourhood(entry: Encoded) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
+    return entry.request.kind.value, entry.context_ids, entry.continuation_ids
 
 
 def _answers(backend: Backend, group: Sequence[Encoded]) -> Iterator[Response]:
@@ -171,53 +215,6 @@ def _failure(entry: Encoded, error: Exception) -> Response:
         n_prompt_tokens=len(entry.context_ids),
         truncated=entry.truncated,
         error=f"{type(error).__name__}: {error}"[:500],
-    )
-
-
-def _write_unit(unit: _Unit, store: Store, keys: dict[Request, Encoded], answered: dict[str, Response]) -> None:
-    examples = unit.benchmark.examples(unit.load.model)
-    records: list[ItemRecord] = []
-    for configuration, item, requests in cell_requests(unit.benchmark, unit.configurations, examples):
-        responses = [answered[keys[request].key] for request in requests]
-        records.extend(_records(unit, configuration, item, responses))
-    store.replace_records(records, unit.label)
-
-
-def _records(unit: _Unit, configuration: Configuration, item: Item, responses: Sequence[Response]) -> Iterator[ItemRecord]:
-    wanted = {estimand.name for estimand in unit.benchmark.estimands}
-    for outcome in _outcomes(unit.benchmark, configuration, item, responses):
-        if outcome.estimand in wanted:
-            yield ItemRecord(
-                cell=CellKey(unit.load.model.name, unit.benchmark.spec.name, configuration.digest),
-                estimand=outcome.estimand,
-                item_id=item.id,
-                cluster=item.cluster,
-                stratum=item.stratum,
-                repeat=0,
-                value=outcome.value,
-                weight=outcome.weight,
-                status=outcome.status,
-                reason=outcome.reason,
-                keys=tuple(response.key for response in responses),
-                prompt_digest=joined_digest([response.prompt_digest for response in responses]),
-                token_digest=joined_digest([response.token_digest for response in responses]),
-            )
-
-
-def joined_digest(digests: Sequence[str]) -> str:
-    """One digest for several, in order; a single one stands for itself."""
-    distinct = list(dict.fromkeys(digests))
-    return distinct[0] if len(distinct) == 1 else short_digest("\n".join(digests))
-
-
-def _outcomes(
-    benchmark: BenchmarkPlan, configuration: Configuration, item: Item, responses: Sequence[Response]
-) -> tuple[Outcome, ...]:
-    failed = next((response.error for response in responses if response.error is not None), None)
-    if failed is None:
-        return benchmark.module.outcomes(item, configuration, responses)
-    return tuple(
-        Outcome(estimand=estimand.name, value=None, status=Status.FAILED, reason=failed) for estimand in benchmark.estimands
     )
 
 
