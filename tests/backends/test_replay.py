@@ -125,7 +125,8 @@ def test_a_conversation_is_rendered_one_turn_a_line():
 
 
 def test_word_ids_are_the_same_everywhere():
-    assert word_ids("a b a") == (word_ids("a")[0], word_ids("b")[0], word_ids("a")[0])
+    assert word_ids("a b a") == (word_ids("a")[0], word_ids(" b")[0], word_ids(" a")[0])
+    assert len({word_ids(text) for text in ("a b", "a  b", "a\nb", " a b", "a b ")}) == 5
     assert word_ids("a") == (3904355907,)
 
 

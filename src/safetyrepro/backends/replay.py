@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from safetyrepro.study import EngineSpec, ModelSpec
 
 NAME = "replay"
 FACTORS: tuple[Factor, ...] = ()
+WORDS = re.compile(r"\s*\S+|\s+")
 
 Answer = str | float | Sequence[float]
 """What a script may return: text for a generation; for a log-likelihood its total, or one number for each token."""
@@ -166,8 +168,11 @@ def rendered(prompt: Prompt) -> str:
 
 
 def word_ids(text: str) -> tuple[int, ...]:
-    """One number for each word of a text, the same everywhere."""
-    return tuple(zlib.crc32(word.encode()) for word in text.split())
+    """One number for each word of a text with the white space before it, the same everywhere.
+
+    White space counts: two prompts that differ in one space reach a model as different tokens, so they never share an answer.
+    """
+    return tuple(zlib.crc32(word.encode()) for word in WORDS.findall(text))
 
 
 def read_recording(path: Path, *, model: str = "") -> Recording:
