@@ -23,7 +23,6 @@ from safetyrepro.records import Status
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-NAME = "table"
 REQUIRED = ("model", "benchmark", "item_id", "score")
 OPTIONAL = ("cluster", "stratum", "status", "repeat")
 MAX_UNPACKED_BYTES = 16_000_000_000

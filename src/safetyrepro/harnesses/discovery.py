@@ -1,0 +1,135 @@
+"""Files and folders -> the runs they hold, whatever package wrote them; a file that is no result is refused with one sentence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetyrepro.errors import IngestError, SafetyReproError
+from safetyrepro.harnesses import HARNESSES, harness
+from safetyrepro.harnesses.base import ForeignRun, Part
+from safetyrepro.harnesses.bounded import Sniff, sniff
+
+MAX_FILES = 200_000
+"""Most files that one command looks at."""
+_SUFFIXES = frozenset({".json", ".jsonl", ".eval", ".parquet"})
+_SCHEMA = "is a JSON Schema, which says what results look like and holds none"
+_INDEX = "is an index of records, which says where scores lie and holds none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one file gave."""
+
+    path: Path
+    """The file."""
+    harness: str | None
+    """The package that wrote it; None where none is recognised."""
+    runs: tuple[ForeignRun, ...] = ()
+    """The runs that it states; their items are read when they are asked for."""
+    part_of: Path | None = None
+    """The file with whose run it was read; None where it was read by itself or refused."""
+    refusal: SafetyReproError | None = None
+    """Why it was refused; None where it was read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    path: Path
+    harness: str | None
+    part: Part | None
+    sniffed: Sniff | None
+    refusal: SafetyReproError | None = None
+
+
+def discover(paths: Sequence[Path], *, package: str | None = None) -> Iterator[Reading]:
+    """Yield what each result file among files and folders gives; files that state a run come before files with items only.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files and folders; a folder is walked, and links to folders in it are not followed.
+    package : str, optional
+        Name of the only package whose files are read; None tries every one.
+
+    Raises
+    ------
+    IngestError
+        If a path does not exist, or a folder holds more than `MAX_FILES` files.
+    """
+    candidates = [_candidate(path, package) for path in _files(paths)]
+    used: dict[Path, Path] = {}
+    for candidate in sorted(candidates, key=lambda one: one.part is not Part.RUN):
+        if candidate.path in used:
+            yield Reading(path=candidate.path, harness=candidate.harness, part_of=used[candidate.path])
+            continue
+        reading = _read(candidate, package)
+        for run in reading.runs:
+            used.update({path: candidate.path for path in run.files if path != candidate.path})
+        yield reading
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    found: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            found.update(dict.fromkeys(_below(path)))
+        elif path.exists():
+            found[path] = None
+        else:
+            raise IngestError(str(path), found="does not exist", expected="a file or a folder", remedy="Check the path.")
+        if len(found) > MAX_FILES:
+            raise IngestError(str(path), found=f"holds more than {MAX_FILES} files", remedy="Name the folders of the results.")
+    return list(found)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for above, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(above, name)
+            if path.suffix in _SUFFIXES and path.is_file():
+                yield path
+
+
+def _candidate(path: Path, package: str | None) -> _Candidate:
+    try:
+        sniffed = sniff(path)
+        for name in (package,) if package else HARNESSES:
+            part = harness(name).recognises(sniffed)
+            if part is not None:
+                return _Candidate(path=path, harness=name, part=part, sniffed=sniffed)
+    except SafetyReproError as error:
+        return _Candidate(path=path, harness=None, part=None, sniffed=None, refusal=error)
+    return _Candidate(path=path, harness=None, part=None, sniffed=sniffed)
+
+
+def _read(candidate: _Candidate, package: str | None) -> Reading:
+    if candidate.refusal is not None:
+        return Reading(path=candidate.path, harness=None, refusal=candidate.refusal)
+    if candidate.harness is None:
+        return Reading(path=candidate.path, harness=None, refusal=_unrecognised(candidate, package))
+    try:
+        runs = tuple(harness(candidate.harness).read(candidate.path))
+    except SafetyReproError as error:
+        return Reading(path=candidate.path, harness=candidate.harness, refusal=error)
+    return Reading(path=candidate.path, harness=candidate.harness, runs=runs)
+
+
+def _unrecognised(candidate: _Candidate, package: str | None) -> IngestError:
+    names = candidate.sniffed.names if candidate.sniffed else frozenset()
+    where = str(candidate.path)
+    if "$schema" in names:
+        return IngestError(where, found=_SCHEMA, remedy="Name the records themselves.")
+    if {"record_type", "object_path"} <= names:
+        return IngestError(where, found=_INDEX, remedy="Name the records that it lists.")
+    known = package or ", ".join(HARNESSES)
+    seen = f" (its members are {', '.join(name[:40] for name in sorted(names)[:5])})" if names else ""
+    return IngestError(
+        where,
+        found=f"is not a result file that is known{seen}",
+        expected=f"what {known} writes",
+        remedy="Name the file that the run wrote, or make a table for `safetyrepro ingest table`.",
+    )
