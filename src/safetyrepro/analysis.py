@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from safetyrepro.envelope import Configuration, Tier
 from safetyrepro.errors import StoreError
 from safetyrepro.estimands import Direction, Estimand
+from safetyrepro.inference import BenchmarkInference, InferenceOptions, adjusted, infer
 from safetyrepro.manifest import BenchmarkEntry
 from safetyrepro.pairs import pair_verdict
 from safetyrepro.records import ItemRecord, Status
@@ -36,6 +37,8 @@ class AnalysisOptions:
     """Benchmarks to read; empty is every one."""
     policy: FailurePolicy | None = None
     """How unreadable answers count; None takes the study's policy."""
+    inference: InferenceOptions | None = field(default_factory=InferenceOptions)
+    """How much evidence is asked for; None leaves the inferential half out."""
     item_rule: ItemRule = ItemRule.AS_IS
     """Which items are compared where cells hold different ones."""
 
@@ -134,6 +137,8 @@ class Analysis:
     """Conditions under which the store was read."""
     benchmarks: dict[str, BenchmarkAnalysis]
     """By name; a further estimand of a benchmark is called ``NAME:ESTIMAND``."""
+    support: dict[str, BenchmarkInference]
+    """What the items can bear, by the same names; a family of its own, never mixed with the realized counts."""
     version: int = 1
     """Version of this layout."""
 
@@ -160,17 +165,24 @@ def analyze(store: Store, options: AnalysisOptions | None = None) -> Analysis:
     options = options or AnalysisOptions()
     _check_options(store, options)
     chosen = [entry for entry in store.manifest.benchmarks if not options.benchmarks or entry.name in options.benchmarks]
-    analyses = {}
+    analyses: dict[str, BenchmarkAnalysis] = {}
+    support: dict[str, BenchmarkInference] = {}
     for entry in chosen:
         for estimand in entry.estimands:
             name = entry.name if estimand == entry.estimands[0] else f"{entry.name}:{estimand.name}"
-            analyses[name] = _analyze_benchmark(store, entry, estimand, options)
+            records = store.records(entry.name, estimand.name)
+            table = _table(store, records, entry, estimand, options)
+            analyses[name] = _analyze_benchmark(table, records, entry)
+            if options.inference is not None:
+                support[name] = infer(table, options.inference, name=name)
+    family = [name for name, result in analyses.items() if result.primary and name in support]
     return Analysis(
         study=store.manifest.study,
         source=store.manifest.source,
         complete=store.manifest.complete,
         where={name: tuple(levels) for name, levels in options.where.items()},
         benchmarks=analyses,
+        support=adjusted(support, family),
     )
 
 
@@ -224,9 +236,8 @@ def _check_names(store: Store, noun: str, wanted: Sequence[str], present: Sequen
         )
 
 
-def _analyze_benchmark(store: Store, entry: BenchmarkEntry, estimand: Estimand, options: AnalysisOptions) -> BenchmarkAnalysis:
-    records = store.records(entry.name, estimand.name)
-    table = _table(store, records, entry, estimand, options)
+def _analyze_benchmark(table: ScoreTable, records: Sequence[ItemRecord], entry: BenchmarkEntry) -> BenchmarkAnalysis:
+    estimand = table.estimand
     levels = level_numbers(table.configurations)
     core = tuple(entry.envelope.tier(configuration) is Tier.CORE for configuration in table.configurations)
     names = [name for name, _ in table.configurations[0].settings] if table.configurations else []

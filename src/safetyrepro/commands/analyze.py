@@ -23,6 +23,11 @@ def analyze(
     policy: Annotated[
         str | None, typer.Option("--policy", help="wrong, dropped or dropped_pairwise: how unreadable answers count.")
     ] = None,
+    draws: Annotated[
+        int, typer.Option("--draws", min=0, help="Sign vectors for what the items can bear; 0 leaves that half out.")
+    ] = 10_000,
+    alpha: Annotated[float, typer.Option("--alpha", min=0.0001, max=0.5, help="Level of the verdict words.")] = 0.05,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the draws.")] = 0,
     pairs: Annotated[int, typer.Option("--pairs", help="Pairs to print in full; every pair is in the table.")] = 6,
 ) -> None:
     """Say for every benchmark and pair of models in how many configurations each is ahead, and show the witness of a reversal.
@@ -32,6 +37,7 @@ def analyze(
     """
     from safetyrepro.analysis import Analysis, AnalysisOptions
     from safetyrepro.analysis import analyze as analyze_store
+    from safetyrepro.inference import InferenceOptions
     from safetyrepro.options import parse_choice, parse_conditions, parse_names
     from safetyrepro.render.terminal import print_analysis
     from safetyrepro.scores import FailurePolicy, ItemRule
@@ -42,6 +48,7 @@ def analyze(
         models=parse_names(models),
         policy=parse_choice(policy, FailurePolicy, "--policy") if policy else None,
         item_rule=parse_choice(items, ItemRule, "--items"),
+        inference=InferenceOptions(alpha=alpha, draws=draws, seed=seed) if draws else None,
     )
     analysis = analyze_store(open_store(store), options)
     if json:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from safetyrepro.analysis import Analysis, BenchmarkAnalysis
+    from safetyrepro.inference import BenchmarkInference, PairInference
     from safetyrepro.plan import BenchmarkCost, Plan
     from safetyrepro.store import Store
 
@@ -41,6 +42,8 @@ def print_analysis(analysis: Analysis, *, pairs: int = 6) -> None:
     console.print(f"\n[bold]{clean(analysis.study)}[/bold]{state}")
     for name, benchmark in analysis.benchmarks.items():
         _print_benchmark(console, name, benchmark, pairs)
+        if name in analysis.support:
+            _print_support(console, analysis.support[name])
     console.print(
         "[dim]A verdict is read inside its envelope: nothing is claimed about configurations that were not run.[/dim]\n"
     )
@@ -88,6 +91,54 @@ def _pair_table(verdicts: Sequence[Verdict]) -> Table:
             style="bold" if verdict.reversal else "",
         )
     return table
+
+
+def _print_support(console: object, support: BenchmarkInference) -> None:
+    from rich.console import Console
+
+    assert isinstance(console, Console)
+    if not support.pairs:
+        return
+    console.print(
+        f"[bold]What the items can bear[/bold] [dim](inferred, alpha {support.alpha:g}; about {support.population}; "
+        f"family of {support.family_size} pairs; p: of a reversal; n+, n-: configurations supported; "
+        f"MDD: minimum detectable difference)[/dim]"
+    )
+    console.print(_support_table(support))
+
+
+def _support_table(support: BenchmarkInference) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("A against B", overflow="fold", min_width=16)
+    for title in ("p", "Holm", "n+ >=", "n- >=", "MDD"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("the items support", min_width=28)
+    for pair in support.pairs:
+        table.add_row(
+            f"{clean(pair.a, 60)} / {clean(pair.b, 60)}",
+            _p_value(pair.p_reversal, pair),
+            _p_value(pair.holm, None),
+            _count(pair.supported_plus),
+            _count(pair.supported_minus),
+            _rate(pair.minimum_detectable_difference),
+            pair.word.value,
+        )
+    return table
+
+
+def _p_value(value: float | None, pair: PairInference | None) -> str:
+    if value is None:
+        return "-"
+    if pair is not None and not pair.exhaustive and value <= 1 / pair.draws:
+        return f"< {1 / pair.draws:g}"
+    return f"{value:.4f}"
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else str(value)
 
 
 def _counted(number: int, noun: str) -> str:
