@@ -254,6 +254,7 @@ def unseen_ordering_share(frequencies: Sequence[int]) -> float | None:
 
 
 def _factor_left_out(verdicts: Integers, column: Integers, factor: int) -> FactorLeftOut:
+    """All levels of one factor, from its column of levels."""
     levels = tuple(_level_left_out(verdicts, column == level, level) for level in np.unique(column).tolist())
     return FactorLeftOut(
         factor=factor,
@@ -265,6 +266,7 @@ def _factor_left_out(verdicts: Integers, column: Integers, factor: int) -> Facto
 
 
 def _level_left_out(verdicts: Integers, held: Flags, level: int) -> LevelLeftOut:
+    """One level, from the configurations that hold it."""
     plus, minus = int((verdicts[held] == 1).sum()), int((verdicts[held] == -1).sum())
     rest_plus, rest_minus = int((verdicts[~held] == 1).sum()), int((verdicts[~held] == -1).sum())
     only_plus, only_minus = rest_plus > 0 == rest_minus, rest_minus > 0 == rest_plus
@@ -295,6 +297,7 @@ def _largest_not_refuted(n_reversing: int, n_evaluated: int, n_cells: int, alpha
 
 
 def _clopper_pearson_upper(n_counted: int, n_levels: int, alpha: float) -> float:
+    """The 1 - alpha quantile of Beta(k + 1, L - k), in closed form at both ends."""
     if n_counted == n_levels:
         return 1.0
     if n_counted == 0:
@@ -305,5 +308,6 @@ def _clopper_pearson_upper(n_counted: int, n_levels: int, alpha: float) -> float
 
 
 def _check_alpha(alpha: float) -> None:
+    """Refuse an alpha outside (0, 1)."""
     if not 0 < alpha < 1:
         raise ValueError(f"alpha must lie in (0, 1), got {alpha}")

@@ -159,6 +159,7 @@ def _majority(signs: Signs) -> bool | None:
 
 
 def _smallest(values: Floats) -> float:
+    """Smallest value, infinite if there is none."""
     return float(np.min(values, initial=inf))
 
 

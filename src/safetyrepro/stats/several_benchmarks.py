@@ -105,6 +105,7 @@ def several_benchmarks(difference: Floats, known: Flags, *, tolerance: float = T
 
 
 def _verdicts(row: Floats, tolerance: float) -> Integers:
+    """Verdicts of one benchmark as numbers."""
     return sign_arrays(signs_of(row, np.ones(row.shape, dtype=np.bool_), tolerance=tolerance))[0]
 
 
@@ -121,6 +122,7 @@ def _opposed_pairs(verdicts: Integers) -> tuple[int, int]:
 
 
 def _macro_average(difference: Floats, tolerance: float) -> OrderCounts:
+    """Orders by the mean of the differences, each mean rounded once."""
     means = np.array([fsum(column) / column.size for column in difference.T], dtype=np.float64)
     signs = signs_of(means, np.ones(means.shape, dtype=np.bool_), tolerance=tolerance)
     return OrderCounts(
