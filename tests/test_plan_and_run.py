@@ -216,16 +216,25 @@ def test_a_request_that_fails_becomes_a_record_and_is_asked_again(study_file: Pa
     assert all(row.value is None and "no answer" in row.reason for row in failed)
 
 
-def test_two_models_of_one_name_and_other_answers_share_nothing(study_file: Path, tmp_path: Path):
+def test_a_model_whose_content_changed_under_its_name_is_asked_anew(study_file: Path, tmp_path: Path):
     run(plan_of(study_file), tmp_path / "store")
+    path = study_file.parent / "recorded" / "kind.jsonl"
+    path.write_text(path.read_text().replace("Certainly", "Surely"))
+
+    counting = Counting()
+    run(plan_of(study_file), tmp_path / "store", progress=counting)
+
+    assert counting.asked == 2 * 24
+
+
+def test_two_names_for_one_content_share_their_answers_and_tie(study_file: Path, tmp_path: Path):
     shutil.copy(study_file.parent / "recorded" / "blunt.jsonl", study_file.parent / "recorded" / "kind.jsonl")
 
     counting = Counting()
     store = run(plan_of(study_file), tmp_path / "store", progress=counting)
 
     assert counting.asked == 2 * 24
-    verdict = analyze(store).benchmarks["xstest"].pairs[0]
-    assert verdict.n_tie == 4
+    assert analyze(store).benchmarks["xstest"].pairs[0].n_tie == 4
 
 
 def test_a_judge_is_asked_about_the_answers_and_its_refusal_is_a_status(study_file: Path, tmp_path: Path):

@@ -12,6 +12,7 @@ SCHEMAS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "study": ("safetyrepro.study", "Study"),
         "manifest": ("safetyrepro.manifest", "Manifest"),
         "analysis": ("safetyrepro.analysis", "Analysis"),
+        "claims": ("safetyrepro.claims", "ClaimFile"),
         "card": ("safetyrepro.card", "GridCard"),
     }
 )

@@ -1,0 +1,158 @@
+"""claims.yaml and the sentence of a claim: what somebody wants to publish, read into `Claim`s or refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from safetyrepro.errors import ClaimError
+from safetyrepro.study import Document
+from safetyrepro.verdicts import Claim, EvidenceLevel, Quantifier, Relation
+
+MAX_CLAIMS_BYTES = 1_000_000
+EXAMPLE = "A >= B - 0.02 on bbq everywhere where template=cloze"
+WORDS: dict[str, Quantifier] = {
+    "everywhere": Quantifier.EVERYWHERE,
+    "in the core tier": Quantifier.CORE,
+    "for the majority": Quantifier.MAJORITY,
+    "somewhere": Quantifier.SOMEWHERE,
+    "on average": Quantifier.MEAN,
+    "in the worst case": Quantifier.WORST_CASE,
+    "whatever the configurations": Quantifier.DOMINANCE,
+}
+"""What may stand behind the benchmark, and the quantifier it means."""
+_SENTENCE = re.compile(
+    r"^\s*(?P<a>.+?)\s*(?P<relation>>=|>)\s*(?P<b>.+?)(?:\s+-\s+(?P<margin>\d+(?:\.\d*)?|\.\d+))?"
+    r"\s+on\s+(?P<benchmark>[^\s:]+)(?::(?P<estimand>\S+))?"
+    rf"(?:\s+(?P<quantifier>{'|'.join(WORDS)}))?(?:\s+where\s+(?P<where>.+?))?\s*$"
+)
+
+
+class ClaimSpec(Document):
+    """One claim of claims.yaml."""
+
+    claim: str
+    """The sentence, such as ``A > B on bbq everywhere``."""
+    say: str = ""
+    """How its author words it for readers."""
+    level: Literal["realized", "supported"] = "realized"
+    """Whether it is about these scores or about items like these."""
+    alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Error rate of the supported level; None takes the file's."""
+
+
+class ClaimFile(Document):
+    """claims.yaml."""
+
+    version: Literal[1] = 1
+    """Version of this document's schema."""
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Error rate of the supported level."""
+    claims: list[ClaimSpec] = Field(min_length=1)
+    """The claims; those of the supported level form the family over which p-values are adjusted."""
+
+
+def parse_claim(sentence: str, *, where: str = "claim") -> Claim:
+    """Read a sentence into a realized claim.
+
+    Parameters
+    ----------
+    sentence : str
+        ``A > B [- MARGIN] on BENCHMARK[:ESTIMAND] [QUANTIFIER] [where FACTOR=LEVEL[,LEVEL] [and ...]]``; the quantifiers are
+        the keys of `WORDS`, ``everywhere`` where none is named.
+    where : str
+        Place named in errors.
+
+    Raises
+    ------
+    ClaimError
+        If the sentence cannot be read.
+    """
+    found = _SENTENCE.match(sentence)
+    if found is None:
+        raise ClaimError(
+            where,
+            found=f"'{sentence[:120]}' is not a claim",
+            expected=f"a sentence such as '{EXAMPLE}', with one of: {'; '.join(WORDS)}",
+            remedy="Write it so.",
+        )
+    return Claim(
+        a=found["a"],
+        b=found["b"],
+        benchmark=found["benchmark"],
+        estimand=found["estimand"] or "",
+        relation=Relation(found["relation"]),
+        margin=float(found["margin"] or 0.0),
+        quantifier=WORDS[found["quantifier"] or "everywhere"],
+        where=_conditions(found["where"] or "", sentence, where),
+        say=sentence.strip(),
+    )
+
+
+def _conditions(text: str, sentence: str, where: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    conditions = []
+    for part in re.split(r"\s+and\s+", text) if text else []:
+        name, mark, levels = part.partition("=")
+        if not mark or not name.strip() or not levels.strip():
+            raise ClaimError(
+                where,
+                found=f"'{part}' in '{sentence[:80]}' is no condition",
+                expected="FACTOR=LEVEL[,LEVEL]",
+                remedy="Write it so.",
+            )
+        conditions.append((name.strip(), tuple(level.strip() for level in levels.split(","))))
+    return tuple(conditions)
+
+
+def read_claims(path: Path) -> tuple[Claim, ...]:
+    """Read claims.yaml.
+
+    Raises
+    ------
+    ClaimError
+        If the file is absent, too large, not YAML, does not fit the schema, or holds a sentence that cannot be read.
+    """
+    try:
+        if path.stat().st_size > MAX_CLAIMS_BYTES:
+            raise ClaimError(str(path), found="is larger than 1 MB", expected="a list of claims")
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = ClaimFile.model_validate(content)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ClaimError(str(path), found=f"cannot be read ({error})", remedy="Name a claims.yaml, or use --claim.") from error
+    except yaml.YAMLError as error:
+        raise ClaimError(str(path), found=f"is not YAML: {' '.join(str(error).split())}", remedy="Correct it.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise ClaimError(
+            str(path),
+            found=f"field '{field}': {first['msg']}",
+            remedy="`safetyrepro schema claims` prints what each field may hold.",
+        ) from error
+    return tuple(_claim(spec, document, f"{path}, claim {number}") for number, spec in enumerate(document.claims, start=1))
+
+
+def _claim(spec: ClaimSpec, document: ClaimFile, where: str) -> Claim:
+    read = parse_claim(spec.claim, where=where)
+    return with_evidence(
+        read,
+        EvidenceLevel(spec.level),
+        alpha=spec.alpha if spec.alpha is not None else document.alpha,
+        say=spec.say or read.say,
+    )
+
+
+def with_evidence(claim: Claim, evidence: EvidenceLevel, *, alpha: float, say: str = "") -> Claim:
+    """The same claim at a level of evidence."""
+    return replace(claim, evidence=evidence, alpha=alpha, say=say or claim.say)
+
+
+def parse_claims(sentences: Sequence[str], evidence: EvidenceLevel, alpha: float) -> tuple[Claim, ...]:
+    """Read the sentences of a command line."""
+    return tuple(with_evidence(parse_claim(sentence, where="--claim"), evidence, alpha=alpha) for sentence in sentences)
