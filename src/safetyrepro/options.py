@@ -78,3 +78,16 @@ def parse_choice(text: str, words: type[_Word], option: str) -> _Word:
         expected=f"one of {', '.join(str(word.value) for word in words)}",
         remedy="Correct the option.",
     )
+
+
+def parse_renames(texts: Sequence[str], option: str) -> dict[str, str]:
+    """Read ``STATED=NAME``; a name alone stands for what states none and gets the empty key."""
+    names: dict[str, str] = {}
+    for text in texts:
+        stated, _, name = text.rpartition("=")
+        if not name.strip():
+            raise SafetyReproError(
+                f"{option} {text}", found="gives no name", expected="STATED=NAME", remedy=f"Example: {option} gpt2=GPT-2"
+            )
+        names[stated] = name.strip()
+    return names

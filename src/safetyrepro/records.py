@@ -13,6 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+AGGREGATE_ITEM = "(aggregate)"
+"""Id of the one record that stands for a cell of which only the aggregate is known; it is no item, and nothing is inferred from it."""
+
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -47,3 +48,61 @@ def table(
     )
     folder = out or Path("results") / file.name.split(".")[0]
     print_store(ingest_table(file, folder, options=options))
+
+
+Paths = Annotated[list[Path], typer.Argument(help="Files and folders; a folder is searched.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the new store. Default: results/NAME.")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option("--model", help="STATED=NAME renames a model, NAME alone names the model of files that state none."),
+]
+Benchmarks = Annotated[list[str] | None, typer.Option("--benchmark", help="STATED=NAME renames a benchmark.")]
+Ranges = Annotated[list[str] | None, typer.Option("--range", help="QUESTION=LOW,HIGH, or LOW,HIGH for all.")]
+Directions = Annotated[
+    list[str] | None, typer.Option("--orientation", help="QUESTION=higher|lower|target(T), or one word for all.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Read everything, write nothing, and say what each file gave.")]
+
+
+def _reader(package: str | None) -> Callable[..., None]:
+    """Return the command that reads the files of one package, or of every one."""
+
+    def command(
+        paths: Paths,
+        *,
+        out: Out = None,
+        model: Models = None,
+        benchmark: Benchmarks = None,
+        score_range: Ranges = None,
+        orientation: Directions = None,
+        dry_run: DryRun = False,
+    ) -> None:
+        from safetyrepro.harnesses.discovery import check, discover
+        from safetyrepro.ingest_foreign import ForeignOptions, ingest_foreign
+        from safetyrepro.options import parse_orientations, parse_ranges, parse_renames
+        from safetyrepro.render.foreign import print_checked, print_readings
+        from safetyrepro.render.terminal import print_store
+
+        if dry_run:
+            print_checked([check(reading) for reading in discover(paths, package=package)])
+            return
+        options = ForeignOptions(
+            models=parse_renames(model or [], "--model"),
+            benchmarks=parse_renames(benchmark or [], "--benchmark"),
+            ranges=parse_ranges(score_range or []),
+            orientations=parse_orientations(orientation or []),
+        )
+        folder = out or Path("results") / paths[0].resolve().name.split(".")[0]
+        found = ingest_foreign(paths, folder, package=package, options=options)
+        print_readings(found.readings, found.notes)
+        print_store(found.store)
+
+    return command
+
+
+app.command(name="auto", help="Read result files of any package that is known, whatever they are called.")(_reader(None))
+app.command(name="lm-eval", help="Read results and samples of lm-evaluation-harness.")(_reader("lm-eval"))
+app.command(name="inspect", help="Read logs of Inspect, .json and .eval.")(_reader("inspect-ai"))
+app.command(name="helm", help="Read run folders of HELM.")(_reader("helm"))
+app.command(name="lighteval", help="Read results and details of lighteval.")(_reader("lighteval"))
+app.command(name="every-eval-ever", help="Read records and instances of Every Eval Ever.")(_reader("every-eval-ever"))

@@ -36,6 +36,32 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A file whose items were read to the end."""
+
+    reading: Reading
+    """What the file gave."""
+    n_runs: int = 0
+    """Runs that it states, groups not counted."""
+    n_items: int = 0
+    """Items of all its runs."""
+    refusal: SafetyReproError | None = None
+    """Why the file, or its items, were refused; None where all was read."""
+
+
+def check(reading: Reading) -> Checked:
+    """Read the items of a file to the end without keeping them."""
+    if reading.refusal is not None:
+        return Checked(reading=reading, refusal=reading.refusal)
+    runs = [run for run in reading.runs if not run.subtasks]
+    try:
+        n_items = sum(sum(1 for _ in run.items()) for run in runs)
+    except SafetyReproError as error:
+        return Checked(reading=reading, n_runs=len(runs), refusal=error)
+    return Checked(reading=reading, n_runs=len(runs), n_items=n_items)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidate:
     path: Path
     harness: str | None

@@ -1,0 +1,68 @@
+"""What came of other packages' files, for the terminal: how many were read and refused, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from safetyrepro.render.terminal import clean
+
+if TYPE_CHECKING:
+    from safetyrepro.errors import SafetyReproError
+    from safetyrepro.harnesses.discovery import Checked, Reading
+
+MAX_SHOWN = 20
+_UNKNOWN = "not recognised"
+
+
+def print_checked(checked: Sequence[Checked]) -> None:
+    """Print one line for each file with its runs and items, then the number of each kind."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for one in checked:
+        name = clean(str(one.reading.path), 400)
+        if one.reading.part_of is not None:
+            console.print(f"[dim]{name}: read with {clean(one.reading.part_of.name)}[/dim]", soft_wrap=True)
+        elif one.refusal is None:
+            items = f"{one.n_items} items" if one.n_items else "aggregates only"
+            runs = "1 run" if one.n_runs == 1 else f"{one.n_runs} runs"
+            console.print(f"{name}: {one.reading.harness}, {runs}, {items}", soft_wrap=True)
+        else:
+            console.print(f"[yellow]refused[/yellow] {clean(one.refusal.sentence, 1000)}", soft_wrap=True)
+    _print_counts([(one.reading, one.refusal) for one in checked])
+
+
+def print_readings(readings: Sequence[Reading], notes: Sequence[str]) -> None:
+    """Print why files were refused, what must be known of the others, and the number of each kind."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    refused = [reading.refusal for reading in readings if reading.refusal is not None]
+    for refusal in refused[:MAX_SHOWN]:
+        console.print(f"[yellow]refused[/yellow] {clean(refusal.sentence, 1000)}", soft_wrap=True)
+    for note in notes[:MAX_SHOWN]:
+        console.print(f"[dim]note: {clean(note, 400)}[/dim]", soft_wrap=True)
+    hidden = max(len(refused) - MAX_SHOWN, 0) + max(len(notes) - MAX_SHOWN, 0)
+    if hidden:
+        console.print(f"[dim]{hidden} more lines; --dry-run shows every file.[/dim]")
+    _print_counts([(reading, reading.refusal) for reading in readings])
+
+
+def _print_counts(pairs: Sequence[tuple[Reading, SafetyReproError | None]]) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    read, together, refused = Counter[str](), Counter[str](), Counter[str]()
+    for reading, refusal in pairs:
+        name = reading.harness or _UNKNOWN
+        if refusal is not None:
+            refused[name] += 1
+        elif reading.part_of is not None:
+            together[name] += 1
+        else:
+            read[name] += 1
+    for name in sorted({*read, *together, *refused}):
+        console.print(f"  {name}: {read[name]} ingested, {together[name]} read with another file, {refused[name]} refused")
+    console.print(f"[bold]{read.total()} ingested, {together.total()} read with another file, {refused.total()} refused[/bold]")
