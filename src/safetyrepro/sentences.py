@@ -27,6 +27,8 @@ def headline(name: str, result: BenchmarkAnalysis) -> str:
     if not result.pairs:
         return f"{name}: one model, so there is nothing to compare."
     turned = [pair for pair in result.pairs if pair.reversal]
+    if len(result.pairs) == 1:
+        return f"{name}: {'the order reverses' if turned else 'no reversal'}. {verdict_sentence(result.pairs[0])}"
     count = f"{len(result.configurations)} configurations"
     if not turned:
         return f"{name}: no pair of models changes its order among {count}."
@@ -49,7 +51,7 @@ def verdict_sentence(verdict: Verdict) -> str:
     counted = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
     missing = f" ({verdict.n_missing} not measured for both)" if verdict.n_missing else ""
     text = f"{counted} of {total} configurations{missing}"
-    if verdict.flip_rate is None:
+    if not verdict.reversal or verdict.flip_rate is None:
         return f"{text}."
     return (
         f"{text}: two evaluators who choose independently would publish opposite verdicts {verdict.flip_rate:.0%} of the time."

@@ -1,0 +1,182 @@
+"""GridCard -> card.md: the card for a repository page, in plain Markdown; foreign text is escaped to render as itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from safetyrepro.card import BenchmarkCard, FactorCard, GridCard
+from safetyrepro.render.text import counted, markdown_text, number, percent, statuses_text
+from safetyrepro.render.view import Shown, answer, envelopes, held_factors, pair_word, provenance_rows, shown_benchmarks
+from safetyrepro.sentences import verdict_sentence
+from safetyrepro.verdicts import Order, Settings, Verdict, Witness
+
+MARKS = {Order.A_AHEAD: "▲", Order.B_AHEAD: "▼", Order.TIE: "=", Order.MISSING: "?"}
+MAX_STRIP = 120
+MAX_NOT_RUN = 20
+
+
+def card_markdown(card: GridCard) -> str:
+    """Write a card as Markdown.
+
+    Parameters
+    ----------
+    card : GridCard
+        The card.
+
+    Returns
+    -------
+    str
+        CommonMark with tables; equal cards give equal text.
+    """
+    parts = [_opening(card)]
+    parts += [_benchmark(shown) for shown in shown_benchmarks(card)]
+    parts += [_envelope(card), _provenance(card), _closing(card)]
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Lines of a Markdown table; cells are Markdown already."""
+    yield f"| {' | '.join(heads)} |"
+    yield f"|{'|'.join(' --- ' for _ in heads)}|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _opening(card: GridCard) -> list[str]:
+    told = answer(card)
+    lines = [
+        f"# {markdown_text(card.question, 2000)}",
+        "",
+        f"**{markdown_text(told.word)}.** {markdown_text(told.sentence, 600)}",
+        "",
+        *(f"- {markdown_text(sentence, 600)}" for sentence in card.headline),
+    ]
+    if card.note:
+        lines += ["", f"Note: {markdown_text(card.note, 4000)}"]
+    if not card.complete:
+        lines += ["", "**Incomplete:** some planned cells have no record yet; missing cells count for nobody."]
+    return lines
+
+
+def _benchmark(shown: Shown) -> list[str]:
+    result = shown.result
+    size = f"{counted(len(result.configurations), 'configuration')}, {counted(result.n_items, 'item')}"
+    lines = [
+        f"## {markdown_text(shown.card.name)}",
+        "",
+        f"{markdown_text(result.estimand.about)}; {markdown_text(str(result.estimand.orientation))} is safer. {size}.",
+        "",
+    ]
+    heads = ("A", "B", "A ahead", "B ahead", "tie", "missing", "flip rate", "minority", "in words")
+    lines += table(heads, (_pair_row(pair) for pair in result.pairs))
+    for pair in shown.drawn:
+        lines += ["", *_pair(pair)]
+    rows = ((markdown_text(model.name), *_spread(model.dispersion), statuses_text(model.statuses)) for model in result.models)
+    return [*lines, "", *table(("model", "lowest", "mean", "highest", "records"), rows)]
+
+
+def _spread(dispersion: object) -> tuple[str, str, str]:
+    from safetyrepro.stats.dispersion import Dispersion
+
+    if not isinstance(dispersion, Dispersion):
+        return ("–", "–", "–")
+    return number(dispersion.minimum), number(dispersion.mean), number(dispersion.maximum)
+
+
+def _pair_row(pair: Verdict) -> tuple[str, ...]:
+    counts = (pair.n_plus, pair.n_minus, pair.n_tie, pair.n_missing)
+    names = (markdown_text(pair.a), markdown_text(pair.b))
+    rates = (number(pair.flip_rate), number(pair.minority_rate))
+    return (*names, *(str(count) for count in counts), *rates, markdown_text(pair_word(pair)))
+
+
+def _pair(pair: Verdict) -> list[str]:
+    lines = [
+        f"### {markdown_text(pair.a)} against {markdown_text(pair.b)}: {markdown_text(pair_word(pair))}",
+        "",
+        markdown_text(verdict_sentence(pair), 600),
+    ]
+    if len(pair.configurations) <= MAX_STRIP:
+        strip = "".join(MARKS[entry.order] for entry in pair.configurations)
+        lines += ["", f"Order in each configuration (▲ A ahead, ▼ B ahead, = tie, ? missing): `{strip}`"]
+    if pair.witness:
+        lines += ["", *_witness(pair, pair.witness)]
+    alone = [entry for entry in pair.one_factor_flip_rate if entry.n_pairs]
+    if pair.reversal and alone:
+        rows = ((markdown_text(one.factor), str(one.n_opposed), str(one.n_pairs), percent(one.rate)) for one in alone)
+        lines += ["", *table(("one choice alone", "opposite", "of pairs", "share"), rows)]
+    return lines
+
+
+def _witness(pair: Verdict, witness: Witness) -> Iterator[str]:
+    heads = (
+        "witness",
+        f"{markdown_text(pair.a)} ahead by {number(witness.margin_plus)}",
+        f"{markdown_text(pair.b)} ahead by {number(-witness.margin_minus)}",
+    )
+    yield from table(heads, (_setting_row(name, witness) for name in witness.plus))
+
+
+def _setting_row(name: str, witness: Witness) -> tuple[str, str, str]:
+    mark = "**" if name in witness.factors else ""
+    plus, minus = _level(witness.plus, name), _level(witness.minus, name)
+    return markdown_text(name), f"{mark}{plus}{mark}", f"{mark}{minus}{mark}"
+
+
+def _level(settings: Settings, name: str) -> str:
+    return markdown_text(settings[name]) if settings.get(name) else "–"
+
+
+def _envelope(card: GridCard) -> list[str]:
+    lines = ["## What was varied, and what was not run"]
+    for titles, entry in envelopes(card):
+        lines += ["", f"### {', '.join(markdown_text(title) for title in titles)}", ""]
+        lines += table(
+            ("factor", "stage", "levels"), (_factor_row(factor) for factor in entry.factors if len(factor.levels) > 1)
+        )
+        held = ", ".join(f"{markdown_text(name)} = {markdown_text(level)}" for name, level in held_factors(entry))
+        lines += ["", f"Held fixed: {held}."] if held else []
+        for exclusion in entry.exclusions:
+            lines += ["", f"Left out: {counted(exclusion.count, 'configuration')}; {markdown_text(exclusion.reason)}"]
+        lines += _not_run(entry)
+    return lines
+
+
+def _factor_row(factor: FactorCard) -> tuple[str, str, str]:
+    levels = ", ".join(markdown_text(level.name) for level in factor.levels)
+    return markdown_text(factor.name), factor.stage.lower(), levels
+
+
+def _not_run(entry: BenchmarkCard) -> list[str]:
+    if not entry.n_not_run:
+        return []
+    lines = ["", f"{counted(entry.n_not_run, 'combination')} of these levels occur for no model and were not run:", ""]
+    lines += [f"- {markdown_text(label)}" for label in entry.not_run[:MAX_NOT_RUN]]
+    return [*lines, f"- and {entry.n_not_run - MAX_NOT_RUN} more"] if entry.n_not_run > MAX_NOT_RUN else lines
+
+
+def _provenance(card: GridCard) -> list[str]:
+    rows = ((label, markdown_text(value)) for label, value in provenance_rows(card))
+    lines = ["## Provenance", "", *table(("what", "value"), rows)]
+    models = (
+        (markdown_text(model.name), markdown_text(model.weights[:16]), markdown_text(model.dtype), markdown_text(model.engine))
+        for model in card.models
+    )
+    lines += ["", *table(("model", "weights", "number format", "engine"), models)]
+    if card.undisclosed:
+        lines += ["", f"The source never stated: {markdown_text(', '.join(card.undisclosed), 2000)}."]
+    return lines
+
+
+def _closing(card: GridCard) -> list[str]:
+    return [
+        "## Limits",
+        "",
+        *(f"- {limit}" for limit in card.limits),
+        "",
+        "## How to recompute",
+        "",
+        "```",
+        *card.recompute,
+        "```",
+    ]

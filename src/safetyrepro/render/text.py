@@ -1,0 +1,63 @@
+"""Foreign text made inert, and numbers as a reader meets them; what every rendering shares."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+LIMIT = 300
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~#&$!{}@])")
+_ADDRESS = re.compile(r"(?i)(:)(?=//)|(?<=www)(\.)")
+
+
+def inert(text: str, limit: int = LIMIT) -> str:
+    """A text without control characters and direction marks, cut to a length.
+
+    Parameters
+    ----------
+    text : str
+        Whatever came from a model, a data set or a foreign log.
+    limit : int
+        Longest result, in characters; a cut text ends with an ellipsis.
+
+    Returns
+    -------
+    str
+        Every character of a Unicode category C (control, format, surrogate, private, unassigned) is shown as U+FFFD.
+    """
+    shown = "".join(_visible(letter) for letter in text[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _visible(letter: str) -> str:
+    if letter in "\n\t":
+        return " "
+    return letter if unicodedata.category(letter)[0] != "C" else "\N{REPLACEMENT CHARACTER}"
+
+
+def markdown_text(text: str, limit: int = LIMIT) -> str:
+    """A foreign text as Markdown that renders as just that text: no markup, no link, no HTML."""
+    escaped = _SPECIAL.sub(r"\\\1", inert(text, limit))
+    return _ADDRESS.sub(r"\\\g<0>", escaped)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with a fixed count of decimals; a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def percent(value: float | None) -> str:
+    """A share as a percentage; a dash where there is none."""
+    return "–" if value is None else f"{value:.0%}"
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun in the right number."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def statuses_text(statuses: Mapping[str, int]) -> str:
+    """Records by status, the frequent first: ``418 scored, 2 unparsed``."""
+    ordered = sorted(statuses.items(), key=lambda entry: (-entry[1], entry[0]))
+    return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in ordered) or "no records"

@@ -1,0 +1,243 @@
+"""GridCard -> what the page and the Markdown show, in the order in which they show it; words and numbers, no markup."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from safetyrepro.analysis import BenchmarkAnalysis
+from safetyrepro.card import BenchmarkCard, CellCard, GridCard, cell_fields
+from safetyrepro.render.text import counted
+from safetyrepro.sentences import verdict_sentence
+from safetyrepro.verdicts import Verdict
+
+MAX_DRAWN_PAIRS = 15
+"""Pairs of one benchmark that are shown with curve and witness; every pair is in the tables."""
+
+
+MIN_DIGEST = 16
+"""Fewest hexadecimal digits that are taken for a digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer of the whole card in two lines, for the first screen."""
+
+    word: str
+    """What to remember: ``It depends on the configuration``."""
+    sentence: str
+    """How that was counted."""
+    reversal: bool
+    """Whether any pair of models reverses anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One benchmark under one estimand, with its card and its analysis side by side."""
+
+    card: BenchmarkCard
+    """The envelope, the data and the cells."""
+    result: BenchmarkAnalysis
+    """What was found."""
+    drawn: tuple[Verdict, ...]
+    """Pairs that are shown in full, the most contested first."""
+
+    @property
+    def reversed_pairs(self) -> int:
+        """Pairs whose order reverses."""
+        return sum(pair.reversal for pair in self.result.pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class CellFields:
+    """The required fields of a benchmark's cells: those that every cell shares, and those that vary."""
+
+    shared: Mapping[str, str]
+    """Field -> value, where all cells agree."""
+    varying: tuple[str, ...]
+    """Fields that differ between cells, in order."""
+    rows: tuple[tuple[CellCard, tuple[str, ...]], ...]
+    """Each cell with its values of the varying fields."""
+
+
+def shown_benchmarks(card: GridCard) -> tuple[Shown, ...]:
+    """Benchmarks in the order of the page: primary estimands first, as the headline has them."""
+    shown = [
+        Shown(entry, card.analysis.benchmarks[entry.name], contested(card.analysis.benchmarks[entry.name].pairs))
+        for entry in card.benchmarks
+    ]
+    return tuple(sorted(shown, key=lambda entry: not entry.result.primary))
+
+
+def contested(pairs: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """The pairs to show in full: reversals by the size of their minority, then, to fill up, the closest of the others."""
+    ordered = sorted(pairs, key=lambda pair: (-min(pair.n_plus, pair.n_minus), abs(pair.mean_difference or 0.0)))
+    n_reversed = sum(pair.reversal for pair in pairs)
+    return tuple(ordered[: min(MAX_DRAWN_PAIRS, max(n_reversed, 3))])
+
+
+def answer(card: GridCard) -> Answer:
+    """The answer of a card in two lines."""
+    results = [entry for entry in card.analysis.benchmarks.values() if entry.pairs]
+    pairs = [(result, pair) for result in results for pair in result.pairs]
+    turned = [pair for _, pair in pairs if pair.reversal]
+    if not pairs:
+        return Answer("Nothing to compare", "The card holds one model.", reversal=False)
+    if not any(pair.n_known for _, pair in pairs):
+        return Answer("Not measured", "No configuration has a score for both models of any pair.", reversal=False)
+    if len(pairs) == 1:
+        return _answer_of_one(*pairs[0])
+    total = f"{counted(len(pairs), 'comparison')} of two models ({_benchmarks(results)})"
+    if not turned:
+        return Answer(
+            "No order reverses in this envelope",
+            f"In none of {total} do two of the configurations that were run put the models in opposite order.",
+            reversal=False,
+        )
+    return Answer(
+        "It depends on the configuration" if len(turned) == len(pairs) else "For some pairs, it depends on the configuration",
+        f"In {len(turned)} of {total}, two configurations put the models in strictly opposite order.",
+        reversal=True,
+    )
+
+
+def _benchmarks(results: Sequence[BenchmarkAnalysis]) -> str:
+    names = {result.benchmark for result in results}
+    return (
+        counted(len(names), "benchmark")
+        if len(names) == len(results)
+        else f"{counted(len(names), 'benchmark')}, {len(results)} questions"
+    )
+
+
+def _answer_of_one(result: BenchmarkAnalysis, pair: Verdict) -> Answer:
+    if pair.reversal:
+        word = "It depends on the configuration"
+    elif pair.n_plus or pair.n_minus:
+        ahead, behind = (pair.a, pair.b) if pair.n_plus else (pair.b, pair.a)
+        everywhere = not (pair.n_tie or pair.n_missing)
+        place = "every configuration that was run" if everywhere else "some configurations, and behind in none"
+        word = f"{ahead} is ahead of {behind} in {place}"
+    else:
+        word = "The two tie wherever both were measured"
+    return Answer(word, f"On {result.benchmark}, {verdict_sentence(pair)}", reversal=pair.reversal)
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixCell:
+    """One cell of the matrix of models."""
+
+    ahead: int
+    """Configurations in which the model of the row is ahead."""
+    behind: int
+    """Configurations in which the model of the column is ahead."""
+    reversal: bool
+    """Whether both occur."""
+
+
+def matrix_cell(result: BenchmarkAnalysis, row: str, column: str) -> MatrixCell:
+    """How the model of a row stands against the model of a column.
+
+    Raises
+    ------
+    KeyError
+        If the two are no pair of the benchmark.
+    """
+    for pair in result.pairs:
+        if (pair.a, pair.b) == (row, column):
+            return MatrixCell(pair.n_plus, pair.n_minus, pair.reversal)
+        if (pair.b, pair.a) == (row, column):
+            return MatrixCell(pair.n_minus, pair.n_plus, pair.reversal)
+    raise KeyError((row, column))
+
+
+def envelopes(card: GridCard) -> tuple[tuple[tuple[str, ...], BenchmarkCard], ...]:
+    """The different envelopes of a card, each with the titles of the benchmarks that are read over it."""
+    groups: dict[str, tuple[list[str], BenchmarkCard]] = {}
+    for entry in card.benchmarks:
+        key = repr((entry.factors, entry.exclusions, entry.not_run, entry.n_not_run))
+        titles, _ = groups.setdefault(key, ([], entry))
+        if entry.title not in titles:
+            titles.append(entry.title)
+    return tuple((tuple(titles), entry) for titles, entry in groups.values())
+
+
+def factor_names(result: BenchmarkAnalysis) -> tuple[str, ...]:
+    """Names of the factors of a benchmark's configurations, in order."""
+    return tuple(dict.fromkeys(name for settings in result.configurations for name in settings))
+
+
+def held_factors(benchmark: BenchmarkCard) -> tuple[tuple[str, str], ...]:
+    """Factors with one level, and that level."""
+    return tuple((factor.name, factor.levels[0].name) for factor in benchmark.factors if len(factor.levels) == 1)
+
+
+def short_digest(value: str) -> str:
+    """A digest cut to twelve digits; any other value as it is."""
+    return value[:12] if len(value) >= MIN_DIGEST and all(letter in "0123456789abcdef" for letter in value) else value
+
+
+def pair_word(pair: Verdict) -> str:
+    """The realized fact about a pair in a few words."""
+    if pair.reversal:
+        return "reversal observed"
+    if not pair.n_known:
+        return "not measured"
+    if pair.n_plus or pair.n_minus:
+        ahead = pair.a if pair.n_plus else pair.b
+        kind = "ahead or tied" if pair.n_tie else "ahead"
+        return f"no reversal: {ahead} {kind} in all {pair.n_known}"
+    return f"no reversal: tie in all {pair.n_known}"
+
+
+def detection_sentence(pair: Verdict) -> str:
+    """How likely a smaller study would have missed the reversal; empty where there is none to miss."""
+    points = [point for point in pair.detection_curve if 1 < point.n_configurations < pair.n_known]
+    chosen = points[:: max(1, len(points) // 3)][:4]
+    if not chosen:
+        return ""
+    told = ", ".join(f"{point.n_configurations} with probability {1 - point.probability:.0%}" for point in chosen)
+    return f"A study of fewer configurations, drawn at random, would have missed this reversal: one always, {told}."
+
+
+def cell_provenance(card: GridCard, benchmark: BenchmarkCard) -> CellFields:
+    """The required fields of every cell, with what they share told once."""
+    rows = [(cell, cell_fields(card, benchmark, cell)) for cell in benchmark.cells]
+    if not rows:
+        return CellFields({}, (), ())
+    names = list(rows[0][1])
+    varying = tuple(name for name in names if len({fields[name] for _, fields in rows}) > 1)
+    shared = {name: rows[0][1][name] for name in names if name not in varying}
+    return CellFields(shared, varying, tuple((cell, tuple(fields[name] for name in varying)) for cell, fields in rows))
+
+
+def provenance_rows(card: GridCard) -> tuple[tuple[str, str], ...]:
+    """Provenance of the whole card, label and value, in words."""
+    stamp = card.provenance
+    commit = stamp.study.commit + {True: ", with uncommitted changes", False: "", None: ""}[stamp.study.dirty]
+    package = stamp.package.commit + {True: ", with uncommitted changes", False: "", None: ""}[stamp.package.dirty]
+    return (
+        ("results come from", "a run of this package" if card.source == "run" else f"an ingested {card.source}"),
+        ("complete", "every planned cell has records" if card.complete else "no: some planned cells have no record"),
+        ("unreadable answers count as", card.failure_policy.replace("_", " ")),
+        ("seed", "not recorded" if stamp.seed is None else str(stamp.seed)),
+        ("safetyrepro", f"{stamp.package_version}, commit {package}"),
+        ("study's repository", f"commit {commit}"),
+        ("python", stamp.python),
+        ("libraries", ", ".join(f"{name} {version}" for name, version in stamp.libraries.items()) or "not recorded"),
+        ("system", stamp.system),
+        ("processor", stamp.processor),
+        ("accelerator", stamp.accelerator),
+        ("started", stamp.started),
+        ("finished", stamp.finished),
+        ("digest of this card", card.digest),
+    )
+
+
+STAGES: Mapping[str, str] = {
+    "LOAD": "loading the model",
+    "PROMPT": "writing the prompt",
+    "DECODE": "drawing the answer",
+    "SCORE": "reading the answer",
+}
+"""Stages in words."""
