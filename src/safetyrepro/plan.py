@@ -85,11 +85,13 @@ class LoadPlan:
     """The model."""
     settings: tuple[tuple[str, str], ...]
     """Levels of the LOAD factors."""
+    varied: tuple[str, ...] = ()
+    """LOAD factors of which the study has more than one level."""
 
     @property
     def label(self) -> str:
-        """Name of the model with its settings."""
-        return " ".join([self.model.name, *(f"{name}={level}" for name, level in self.settings)])
+        """Name of the model, with the settings that tell its loadings apart."""
+        return " ".join([self.model.name, *(f"{name}={level}" for name, level in self.settings if name in self.varied)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,7 +286,9 @@ def _loads(study: Study, benchmarks: Sequence[BenchmarkPlan], load_names: Sequen
     for benchmark in benchmarks:
         for configuration in benchmark.envelope:
             settings.setdefault(configuration.restricted(load_names).settings)
-    return tuple(LoadPlan(model, chosen) for model in study.models for chosen in settings)
+    seen = {pair for chosen in settings for pair in chosen}
+    varied = tuple(name for name in load_names if sum(factor == name for factor, _ in seen) > 1)
+    return tuple(LoadPlan(model, chosen, varied) for model in study.models for chosen in settings)
 
 
 def cell_requests(

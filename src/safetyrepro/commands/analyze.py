@@ -28,6 +28,7 @@ def analyze(
     ] = 10_000,
     alpha: Annotated[float, typer.Option("--alpha", min=0.0001, max=0.5, help="Level of the verdict words.")] = 0.05,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the draws.")] = 0,
+    estimands: Annotated[bool, typer.Option("--estimands", help="Print every estimand, not only the primary ones.")] = False,
     pairs: Annotated[int, typer.Option("--pairs", help="Pairs to print in full; every pair is in the table.")] = 6,
 ) -> None:
     """Say for every benchmark and pair of models in how many configurations each is ahead, and show the witness of a reversal.
@@ -56,4 +57,4 @@ def analyze(
 
         typer.echo(TypeAdapter(Analysis).dump_json(analysis, indent=1).decode())
     else:
-        print_analysis(analysis, pairs=pairs)
+        print_analysis(analysis, pairs=pairs, every_estimand=estimands)

@@ -33,19 +33,25 @@ def order_strip(verdict: Verdict) -> str:
     return "".join(f"[{colours[entry.order]}]{entry.order.value}[/]" for entry in verdict.configurations)
 
 
-def print_analysis(analysis: Analysis, *, pairs: int = 6) -> None:
-    """Print an analysis: a table of pairs for each benchmark, then the witnesses of the widest reversals."""
+def print_analysis(analysis: Analysis, *, pairs: int = 6, every_estimand: bool = False) -> None:
+    """Print an analysis: for each benchmark what is observed, the widest witnesses, and apart from it what the items can bear."""
     from rich.console import Console
 
     console = Console(highlight=False)
     state = "" if analysis.complete else "  [yellow](incomplete: some planned cells have no record)[/yellow]"
     console.print(f"\n[bold]{clean(analysis.study)}[/bold]{state}")
-    for name, benchmark in analysis.benchmarks.items():
+    shown = {name: result for name, result in analysis.benchmarks.items() if result.primary or every_estimand}
+    for name, benchmark in shown.items():
         _print_benchmark(console, name, benchmark, pairs)
         if name in analysis.support:
             _print_support(console, analysis.support[name])
+    hidden = [name for name in analysis.benchmarks if name not in shown]
+    if hidden:
+        console.print(f"\n[dim]Further estimands with --estimands: {', '.join(clean(name) for name in hidden)}[/dim]")
     console.print(
-        "[dim]A verdict is read inside its envelope: nothing is claimed about configurations that were not run.[/dim]\n"
+        "[dim]Counts, orders and witnesses are facts about these scores. p is of a reversal among items like these; n+ and n- are "
+        "the configurations whose order the items support; MDD is the difference they could have shown.\n"
+        "A verdict is read inside its envelope: nothing is claimed about configurations that were not run.[/dim]\n"
     )
 
 
@@ -54,7 +60,8 @@ def _print_benchmark(console: object, name: str, benchmark: BenchmarkAnalysis, p
 
     assert isinstance(console, Console)
     reversed_pairs = [pair for pair in benchmark.pairs if pair.reversal]
-    head = f"{clean(name)}  [dim]{clean(benchmark.estimand.about)}; {benchmark.estimand.orientation} is safer[/dim]"
+    about = clean(benchmark.estimand.about.rstrip("."))
+    head = f"{clean(name)}  [dim]{benchmark.estimand.name}: {about}; {benchmark.estimand.orientation} is safer[/dim]"
     console.print(f"\n[bold]{head}[/bold]")
     console.print(
         f"{len(benchmark.models)} models, {len(benchmark.configurations)} configurations, {benchmark.n_items} items "
@@ -99,11 +106,8 @@ def _print_support(console: object, support: BenchmarkInference) -> None:
     assert isinstance(console, Console)
     if not support.pairs:
         return
-    console.print(
-        f"[bold]What the items can bear[/bold] [dim](inferred, alpha {support.alpha:g}; about {support.population}; "
-        f"family of {support.family_size} pairs; p: of a reversal; n+, n-: configurations supported; "
-        f"MDD: minimum detectable difference)[/dim]"
-    )
+    family = f"; Holm over a family of {support.family_size} pairs" if support.family_size else ""
+    console.print(f"[bold]What the items can bear[/bold] [dim](inferred, alpha {support.alpha:g}{family})[/dim]")
     console.print(_support_table(support))
 
 
