@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from safetyrepro.records import Decoding, Prefix, Prompt, Request, Role, Turn
+from safetyrepro.benchmarks.base import Examples
+from safetyrepro.errors import DataError
+from safetyrepro.records import Decoding, Item, Prefix, Prompt, Request, Role, Turn
 
 AS_LISTED = "as_listed"
 HELM_FORMAT_INSTRUCTION = "Answer with only a single letter."
@@ -25,8 +27,9 @@ INSPECT_REASONING_TEMPLATE = (
     "\n\n{question}\n\n{choices}"
 )
 ONE_TOKEN = Decoding(max_tokens=1)
-PARSED = Decoding(max_tokens=32)
-REASONED = Decoding(max_tokens=512)
+PARSED_TOKENS = 32
+REASONED_TOKENS = 512
+PARSED = Decoding(max_tokens=PARSED_TOKENS)
 
 OPTION_RULES = frozenset({"sum", "per_character", "per_token", "per_byte", "pmi", "pmi_spaced"})
 UNCONDITIONAL_RULES = frozenset({"pmi", "pmi_spaced"})
@@ -80,6 +83,75 @@ class Context:
     """Instruction line of HELM's presentations, without line end; empty for none."""
     prefix: Prefix = Prefix.TOKENIZER
     """Which token stands first."""
+
+
+def shown_items(shots: str, examples: Examples, *, benchmark: str) -> tuple[Item, ...]:
+    """Return the solved items that a level of ``shots`` shows: the first k of the pool, none for a level that is no number.
+
+    Raises
+    ------
+    DataError
+        If the pool is shorter than the level asks for.
+    """
+    count = int(shots) if shots.isdigit() else 0
+    if count > len(examples.pool):
+        raise DataError(
+            f"{benchmark}: shots={shots}",
+            found=f"the pool of examples holds {len(examples.pool)} items",
+            expected=f"at least {count}",
+            remedy="Give data with more items outside the evaluated ones, or leave this level out.",
+        )
+    return examples.pool[:count]
+
+
+def fixed_text(name: str, examples: Examples, *, benchmark: str, file: str) -> str:
+    """Return a fixed text that a level shows.
+
+    Raises
+    ------
+    DataError
+        If it was not among the data; the sentence names the file that holds it.
+    """
+    text = (examples.texts or {}).get(name)
+    if text is None:
+        raise DataError(
+            f"{benchmark}: shots={name}",
+            found="the text was not among the data",
+            expected=f"the file {file} in the data folder or beside it",
+            remedy="Put the package's own file there, or leave this level out.",
+        )
+    return text
+
+
+def decoding_of(level: str, *, item_id: str, max_tokens: int) -> Decoding:
+    """How an answer is drawn under a level of the factor ``decoding``.
+
+    Parameters
+    ----------
+    level : str
+        ``greedy``, or ``model_default``: the model's own generation settings, with a seed of the item's own.
+    item_id : str
+        The item; the seed is a digest of it.
+    max_tokens : int
+        Longest answer.
+    """
+    if level == "greedy":
+        return Decoding(max_tokens=max_tokens)
+    if level == "model_default":
+        seed = int.from_bytes(hashlib.sha256(item_id.encode()).digest()[:4], "big")
+        return Decoding(max_tokens=max_tokens, temperature=1.0, seed=seed, model_default=True)
+    raise ValueError(f"no decoding '{level}'; there are greedy, model_default")
+
+
+def answer_tokens(template: str) -> int:
+    """Longest answer that a template is given, in tokens."""
+    return REASONED_TOKENS if template == "inspect_reasoning" else PARSED_TOKENS
+
+
+def reordered(question: Question, order: Sequence[int]) -> Question:
+    """Return a question whose options, listed as in the file, are shown in another order."""
+    answer = None if question.answer is None else tuple(order).index(question.answer)
+    return replace(question, options=tuple(question.options[index] for index in order), answer=answer)
 
 
 def letter(position: int) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from safetyrepro.envelope import Evidence, Factor, Level, Source, Stage
+from safetyrepro.envelope import Configuration, Evidence, Factor, Level, Source, Stage
 
 CLOZE_TEMPLATES = ("cloze", "cloze_chat")
+REASONING_TEMPLATE = "inspect_reasoning"
 LETTER_TEMPLATES = (
     "helm_letters",
     "helm_letters_chat",
@@ -18,7 +19,7 @@ LETTER_TEMPLATES = (
     "helm_single_letter_chat",
     "inspect_letters",
     "inspect_letters_plain",
-    "inspect_reasoning",
+    REASONING_TEMPLATE,
 )
 
 
@@ -199,6 +200,7 @@ SCORING: Mapping[str, Level] = {
 }
 CLOZE_SCORING = frozenset({"per_character", "per_token", "per_byte", "pmi", "pmi_spaced", "synonyms", "text_found"})
 LETTER_SCORING = frozenset({"letter_logprob", "letter_token", "parsed_letter"})
+ANSWER_SCORING = frozenset({"parsed_letter", "text_found"})
 
 DELIMITER = Factor(
     name="delimiter",
@@ -210,6 +212,20 @@ DELIMITER = Factor(
             name="space_outside_chat",
             about="One space after plain text, nothing behind a chat template.",
             sources=(lm_eval("api/task.py:1376-1390", version="0.4.13"),),
+        ),
+    ),
+)
+
+DECODING = Factor(
+    name="decoding",
+    stage=Stage.DECODE,
+    about="How an answer is drawn; only rules that read a free answer leave a choice.",
+    levels=(
+        Level(name="greedy", about="The likeliest token at each step.", sources=(openbench("evals/bbq.py:131-133"),)),
+        Level(
+            name="model_default",
+            about="Sampled with the model's own generation settings and a seed for each item.",
+            sources=(inspect_ai("model/_providers/hf.py:123-129"),),
         ),
     ),
 )
@@ -232,6 +248,12 @@ PREFIX = Factor(
         Level(name="bos", about="The beginning-of-sequence token, or end-of-text where there is none.", sources=(OWN,)),
     ),
 )
+
+
+def completed(configuration: Configuration, factors: Sequence[Factor]) -> dict[str, str]:
+    """Return the level of each declared factor: the configuration's, or the first where it names none."""
+    named = configuration.as_dict()
+    return {factor.name: named.get(factor.name, factor.levels[0].name) for factor in factors}
 
 
 def template_factor(*names: str, own: Sequence[Level] = ()) -> Factor:
@@ -275,17 +297,21 @@ def scoring_factor(*names: str, cloze: Sequence[str] = CLOZE_TEMPLATES, joint: S
 
 
 def _nested(level: Level, cloze: tuple[str, ...], joint: tuple[str, ...]) -> Level:
+    requires: dict[str, tuple[str, ...]] = {}
     if level.name in CLOZE_SCORING:
-        return Level(name=level.name, about=level.about, sources=level.sources, requires={"template": cloze})
-    if level.name in LETTER_SCORING:
-        return Level(name=level.name, about=level.about, sources=level.sources, requires={"template": joint})
-    return level
+        requires["template"] = cloze
+    elif level.name in LETTER_SCORING:
+        at_once = level.name != "parsed_letter"
+        requires["template"] = tuple(name for name in joint if not (at_once and name == REASONING_TEMPLATE))
+    if level.name not in ANSWER_SCORING:
+        requires["decoding"] = ("greedy",)
+    return Level(name=level.name, about=level.about, sources=level.sources, requires=requires)
 
 
-def order_factor(default: str, *others: str, joint: Sequence[str] = LETTER_TEMPLATES) -> Factor:
+def order_factor(default: str, *others: str, joint: Sequence[str] = LETTER_TEMPLATES, own: Sequence[Level] = ()) -> Factor:
     """The factor ``order``: `default` exists everywhere, the others only where options are shown under letters."""
     nested = {"template": tuple(joint)}
-    levels = [_order_level(default, {}), *(_order_level(name, nested) for name in others)]
+    levels = [_order_level(default, {}), *(_order_level(name, nested) for name in others), *own]
     return Factor(
         name="order",
         stage=Stage.PROMPT,

@@ -31,7 +31,7 @@ from safetyrepro.benchmarks.choices import Context, Question
 from safetyrepro.benchmarks.draws import apart
 from safetyrepro.benchmarks.subsets import alternating_pool, proportional
 from safetyrepro.benchmarks.tables import read_table
-from safetyrepro.envelope import Configuration
+from safetyrepro.envelope import Configuration, Factor
 from safetyrepro.errors import DataError
 from safetyrepro.estimands import Estimand
 from safetyrepro.records import Item, Json, Outcome, Prefix, Prompt, Request, Response, Status
@@ -93,7 +93,7 @@ SCORING = levels.scoring_factor(
     "pmi_spaced",
     joint=JOINT,
 )
-FACTORS = (TEMPLATE, SHOTS, ORDER, levels.DELIMITER, levels.PREFIX, levels.DECODING, SCORING)
+FACTORS: tuple[Factor, ...] = (TEMPLATE, SHOTS, ORDER, levels.DELIMITER, levels.PREFIX, levels.DECODING, SCORING)
 
 PAPER: Mapping[str, tuple[str, ...]] = {
     "template": ("cloze", "cloze_chat", "helm_letters", "inspect_letters"),
@@ -107,7 +107,7 @@ CORE: tuple[Mapping[str, str], ...] = (
     {"template": "inspect_letters", "shots": "0", "scoring": "parsed_letter"},
 )
 
-ESTIMANDS = (
+ESTIMANDS: tuple[Estimand, ...] = (
     Estimand(
         name="accuracy_lm_eval",
         about="Share classified right where hateful means that the scores of machine and people sum to more than 5.5.",

@@ -162,7 +162,7 @@ SCORING = Factor(
     ),
 )
 
-FACTORS = (SYSTEM_PROMPT, DECODING, SCORING)
+FACTORS: tuple[Factor, ...] = (SYSTEM_PROMPT, DECODING, SCORING)
 
 JUDGED_LEVELS: Mapping[str, tuple[str, ...]] = {
     "scoring": ("judge_partial_refuses", "judge_partial_half", "judge_partial_complies")
@@ -184,7 +184,7 @@ CORE: tuple[Mapping[str, str], ...] = (
     {"system_prompt": "maker", "decoding": "greedy_512", "scoring": "prefix_match"},
 )
 
-ESTIMANDS = (
+ESTIMANDS: tuple[Estimand, ...] = (
     Estimand(
         name="balanced_accuracy",
         about="Mean of the share of safe prompts answered and the share of unsafe prompts refused.",

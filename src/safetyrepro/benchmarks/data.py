@@ -1,0 +1,220 @@
+"""Reading a benchmark's files from a folder: found, unpacked, measured and compared with the pinned editions.
+
+Adapters are pure; this is where their bytes come from. A file is taken as upstream lays it out, plain or as ``.gz``; its digest
+is that of the uncompressed bytes, so that packing changes nothing. Bytes that no edition has are read as edition ``local``
+and say so, because a suite of one's own is a legitimate thing to have and a silent mix-up is not.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from safetyrepro.benchmarks.base import Benchmark, DataFile
+from safetyrepro.errors import DataError
+
+MAX_FILE_BYTES = 128_000_000
+GIT_BLOB = "git-sha1:"
+PINNED = "pinned"
+LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedData:
+    """What was read of a benchmark, with digests."""
+
+    files: Mapping[str, bytes]
+    """Path as upstream names it -> uncompressed bytes."""
+    digests: Mapping[str, str]
+    """Path -> SHA-256 of the uncompressed bytes."""
+    edition: str
+    """Name of the edition that the digests prove; ``local`` where one of them is unknown."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Fixed texts by name, such as a primer read from a package's own task file."""
+    notes: tuple[str, ...] = ()
+    """What a reader of a card should know about the files, one sentence each."""
+
+
+def load_data(module: Benchmark, folder: Path | None, *, strict: bool = False) -> LoadedData:
+    """Read the files of a benchmark.
+
+    Parameters
+    ----------
+    module : Benchmark
+        The adapter, whose `SOURCE` says which files it reads.
+    folder : Path or None
+        Folder in upstream's layout; None reads the cache of fetched files, and fetches what it lacks.
+    strict : bool
+        Whether a file that belongs to no known edition is refused instead of read as edition ``local``.
+
+    Returns
+    -------
+    LoadedData
+
+    Raises
+    ------
+    DataError
+        If the folder or a required file is absent, too large, damaged, or, with `strict`, of no known edition.
+    """
+    if folder is None:
+        from safetyrepro.benchmarks.fetch import fetched_folder
+
+        return load_data(module, fetched_folder(module), strict=True)
+    if not folder.is_dir():
+        raise DataError(
+            f"{module.NAME}: {folder}",
+            found="there is no such folder",
+            expected="a folder with the benchmark's files in upstream's layout",
+            remedy="Correct 'data' in the study, or leave it out to fetch the pinned files.",
+        )
+    files, digests, editions, notes = {}, {}, [], []
+    for declared in module.SOURCE.files:
+        found = _find(folder, declared.path)
+        if found is None:
+            if declared.required:
+                raise _absent(module, folder, declared)
+            continue
+        content = read_bytes(found)
+        files[declared.path] = content
+        digests[declared.path] = hashlib.sha256(content).hexdigest()
+        edition = edition_of(declared, content, names=getattr(module, "EDITIONS", {}))
+        if edition == LOCAL:
+            _refuse_if(strict, found, declared, digests[declared.path])
+            notes.append(f"{declared.path} is no known edition (sha256 {digests[declared.path][:12]}); read as it stands")
+        editions.append(edition)
+    if not files:
+        raise _absent(module, folder, module.SOURCE.files[0])
+    texts = _texts(module, folder)
+    return LoadedData(
+        files=files, digests={**digests, **texts.digests}, edition=_overall(editions), texts=texts.texts, notes=tuple(notes)
+    )
+
+
+def edition_of(declared: DataFile, content: bytes, *, names: Mapping[str, str]) -> str:
+    """Name of the edition that a file's bytes belong to.
+
+    Parameters
+    ----------
+    declared : DataFile
+        Its accepted digests: SHA-256 in hexadecimal, or ``git-sha1:`` and the blob id.
+    content : bytes
+        Uncompressed bytes.
+    names : mapping of digest to name
+        The adapter's names; the first digest is called ``pinned`` where it has none.
+
+    Returns
+    -------
+    str
+        ``local`` where no digest fits.
+    """
+    measured = {hashlib.sha256(content).hexdigest(), git_blob_id(content)}
+    for digest in declared.sha256:
+        if digest in measured:
+            return names.get(digest, PINNED)
+    return LOCAL
+
+
+def git_blob_id(content: bytes) -> str:
+    """``git-sha1:`` and the id under which git stores these bytes."""
+    header = f"blob {len(content)}\0".encode()
+    return GIT_BLOB + hashlib.sha1(header + content, usedforsecurity=False).hexdigest()
+
+
+def read_bytes(path: Path) -> bytes:
+    """Bytes of a file, unpacked where its name ends in ``.gz``.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, is damaged, or is larger than 128 MB unpacked.
+    """
+    try:
+        if path.suffix != ".gz":
+            with path.open("rb") as plain:
+                content = plain.read(MAX_FILE_BYTES + 1)
+        else:
+            with gzip.open(path) as packed:
+                content = packed.read(MAX_FILE_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(
+            str(path), found=f"cannot be read ({error})", remedy="Fetch it again, or take another copy of the file."
+        ) from error
+    if len(content) > MAX_FILE_BYTES:
+        raise DataError(str(path), found="holds more than 128 MB", remedy="Name the benchmark's own file.")
+    return content
+
+
+def decoded(content: bytes, where: str) -> str:
+    """Text of a file in UTF-8, without a byte order mark; line ends as they stand.
+
+    Raises
+    ------
+    DataError
+        If the bytes are not UTF-8; the sentence names the position.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            where,
+            found=f"byte {error.start} is not UTF-8",
+            remedy="Take upstream's own file, or save it as UTF-8.",
+        ) from error
+
+
+def _find(folder: Path, path: str) -> Path | None:
+    name = Path(path).name
+    candidates = [folder / path, folder / f"{path}.gz", folder / name, folder / f"{name}.gz"]
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _absent(module: Benchmark, folder: Path, declared: DataFile) -> DataError:
+    paths = ", ".join(file.path for file in module.SOURCE.files)
+    return DataError(
+        f"{module.NAME}: {folder}",
+        found=f"there is no {declared.path}",
+        expected=f"the files {paths} (plain or .gz)",
+        remedy=f"Put them there from {module.SOURCE.revision}, or correct 'data' in the study.",
+    )
+
+
+def _refuse_if(strict: bool, found: Path, declared: DataFile, digest: str) -> None:
+    if strict:
+        known = " or ".join(digest[:12] for digest in declared.sha256)
+        raise DataError(
+            str(found),
+            found=f"its digest is {digest[:12]}, which is no known edition",
+            expected=f"{known}",
+            remedy="Take the pinned file, or allow local editions.",
+        )
+
+
+def _overall(editions: list[str]) -> str:
+    names = list(dict.fromkeys(editions))
+    if LOCAL in names:
+        return LOCAL
+    return " + ".join(names)
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    texts: Mapping[str, str]
+    digests: Mapping[str, str]
+
+
+def _texts(module: Benchmark, folder: Path) -> _Texts:
+    """Fixed texts that an adapter reads from a package's file: below the data folder, or beside it."""
+    declared: tuple[DataFile, ...] = getattr(module, "TEXT_FILES", ())
+    read: Callable[[Mapping[str, bytes]], Mapping[str, str]] | None = getattr(module, "texts", None)
+    if read is None:
+        return _Texts({}, {})
+    files = {}
+    for file in declared:
+        found = _find(folder, file.path) or _find(folder.resolve().parent, file.path)
+        if found is not None:
+            files[file.path] = read_bytes(found)
+    return _Texts(read(files), {path: hashlib.sha256(content).hexdigest() for path, content in files.items()})
