@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 def benchmark_modules() -> Mapping[str, Benchmark]:
     """Return every benchmark by name, in the order of the documents."""
-    from safetyrepro.benchmarks import bbq, toxigen, truthfulqa, xstest
+    from safetyrepro.benchmarks import bbq, crows_pairs, toxigen, truthfulqa, xstest
 
-    modules: list[Benchmark] = [truthfulqa, bbq, toxigen, xstest]
+    modules: list[Benchmark] = [truthfulqa, bbq, toxigen, crows_pairs, xstest]
     return {module.NAME: module for module in modules}
 
 
