@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from safetyrepro.inference import BandPoint
 from safetyrepro.render.svg import (
     CLASSES,
     TITLES_UP_TO,
@@ -46,6 +47,8 @@ class Frame:
     """Width of a column."""
     factors: tuple[tuple[str, tuple[str, ...]], ...]
     """The factors that vary, each with its levels, in the order of the envelope."""
+    intervals: Mapping[str, BandPoint]
+    """Simultaneous interval of a configuration, by its digest."""
     low: float
     """Difference at the lower edge of the panel."""
     high: float
@@ -65,7 +68,7 @@ class Frame:
         return TOP + PANEL * (self.high - difference) / (self.high - self.low)
 
 
-def specification_curve(verdict: Verdict, identity: str) -> Markup:
+def specification_curve(verdict: Verdict, identity: str, *, band: Sequence[BandPoint | None] = ()) -> Markup:
     """Draw a pair over its envelope.
 
     Parameters
@@ -74,13 +77,16 @@ def specification_curve(verdict: Verdict, identity: str) -> Markup:
         The pair.
     identity : str
         Unique on the page.
+    band : sequence of BandPoint or None
+        Simultaneous interval of each configuration, in the envelope's order; empty where there is none.
 
     Returns
     -------
     Markup
-        An SVG element: triangles up where A is ahead, down where B is, squares for ties, rings for missing cells.
+        An SVG element: triangles up where A is ahead, down where B is, squares for ties, rings for missing cells. With a band,
+        a mark is hollow where its interval holds zero.
     """
-    frame = make_frame(verdict)
+    frame = make_frame(verdict, band)
     strips, height = _strips(frame)
     marks = joined(_mark(frame, column, entry) for column, entry in enumerate(frame.entries))
     content = _panel(frame, verdict) + marks + strips
@@ -97,14 +103,16 @@ def specification_curve(verdict: Verdict, identity: str) -> Markup:
     )
 
 
-def make_frame(verdict: Verdict) -> Frame:
+def make_frame(verdict: Verdict, band: Sequence[BandPoint | None] = ()) -> Frame:
     """Columns and scale of a pair's curve."""
     known = sorted(
         (entry for entry in verdict.configurations if entry.difference is not None),
         key=lambda entry: (entry.difference or 0.0, entry.digest),
     )
     missing = [entry for entry in verdict.configurations if entry.difference is None]
+    intervals = {entry.digest: point for entry, point in zip(verdict.configurations, band, strict=False) if point is not None}
     differences = [entry.difference or 0.0 for entry in known]
+    differences += [end for point in intervals.values() for end in (point.low, point.high)]
     largest = max((abs(difference) for difference in differences), default=0.0) or 1.0
     low, high = min([0.0, *differences]), max([0.0, *differences])
     entries = tuple(known + missing)
@@ -112,7 +120,7 @@ def make_frame(verdict: Verdict) -> Frame:
     longest = max((len(level) for _, levels in factors for level in levels), default=0)
     left = max(LEAST_LEFT, min(LEFT, 16 + LETTER * longest))
     step = min(WIDEST_STEP, (WIDTH - left - RIGHT) / max(len(entries), 1))
-    return Frame(entries, left, step, factors, low - 0.12 * largest, high + 0.12 * largest)
+    return Frame(entries, left, step, factors, intervals, low - 0.12 * largest, high + 0.12 * largest)
 
 
 def tick_values(low: float, high: float, n_ticks: int = 5) -> list[float]:
@@ -140,11 +148,19 @@ def _panel(frame: Frame, verdict: Verdict) -> Markup:
 
 
 def _mark(frame: Frame, column: int, entry: ConfigurationVerdict) -> Markup:
-    radius = max(1.4, min(6.0, frame.step * 0.42))
-    x = frame.x(column)
-    y = frame.y(entry.difference if entry.difference is not None else 0.0)
+    x, y = frame.x(column), frame.y(entry.difference if entry.difference is not None else 0.0)
+    point = frame.intervals.get(entry.digest)
     title = element("title", {}, configuration_note(entry)) if len(frame.entries) <= TITLES_UP_TO else Markup("")
-    style = CLASSES[entry.order]
+    settled = point is None or not point.low <= 0 <= point.high
+    shape = _shape(entry, x, y, radius=max(1.4, min(6.0, frame.step * 0.42)), settled=settled, title=title)
+    if point is None:
+        return shape
+    ends = {"x1": x, "x2": x, "y1": frame.y(point.low), "y2": frame.y(point.high)}
+    return element("line", ends | {"class": f"whisker {CLASSES[entry.order]}"}) + shape
+
+
+def _shape(entry: ConfigurationVerdict, x: float, y: float, *, radius: float, settled: bool, title: Markup) -> Markup:
+    style = CLASSES[entry.order] if settled else f"{CLASSES[entry.order]} hollow"
     if entry.order is Order.MISSING:
         return element("circle", {"cx": x, "cy": y, "r": radius * 0.8, "class": style}, title)
     if entry.order is Order.TIE:

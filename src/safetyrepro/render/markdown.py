@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from safetyrepro.card import BenchmarkCard, FactorCard, GridCard
+from safetyrepro.render.support import support_of, support_sentences, support_words
 from safetyrepro.render.text import counted, markdown_text, number, percent, statuses_text
 from safetyrepro.render.view import Shown, answer, envelopes, held_factors, pair_word, provenance_rows, shown_benchmarks
 from safetyrepro.sentences import verdict_sentence
@@ -70,7 +71,7 @@ def _benchmark(shown: Shown) -> list[str]:
     heads = ("A", "B", "A ahead", "B ahead", "tie", "missing", "flip rate", "minority", "in words")
     lines += table(heads, (_pair_row(pair) for pair in result.pairs))
     for pair in shown.drawn:
-        lines += ["", *_pair(pair)]
+        lines += ["", *_pair(pair), *_support(shown, pair)]
     rows = ((markdown_text(model.name), *_spread(model.dispersion), statuses_text(model.statuses)) for model in result.models)
     return [*lines, "", *table(("model", "lowest", "mean", "highest", "records"), rows)]
 
@@ -106,6 +107,14 @@ def _pair(pair: Verdict) -> list[str]:
         rows = ((markdown_text(one.factor), str(one.n_opposed), str(one.n_pairs), percent(one.rate)) for one in alone)
         lines += ["", *table(("one choice alone", "opposite", "of pairs", "share"), rows)]
     return lines
+
+
+def _support(shown: Shown, pair: Verdict) -> list[str]:
+    entry = support_of(shown.inference, pair)
+    if entry is None or shown.inference is None:
+        return []
+    told = " ".join(markdown_text(sentence, 600) for sentence in support_sentences(shown.inference, entry))
+    return ["", f"What the items can bear (inferred): **{markdown_text(support_words(entry), 600)}.** {told}"]
 
 
 def _witness(pair: Verdict, witness: Witness) -> Iterator[str]:

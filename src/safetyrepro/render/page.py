@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from safetyrepro.card import GridCard
-from safetyrepro.render import text, view
+from safetyrepro.render import support, text, view
 from safetyrepro.render.curve import specification_curve
 from safetyrepro.render.svg import order_strip, share_bar, split_bar
 from safetyrepro.sentences import verdict_sentence
@@ -50,6 +50,7 @@ def card_page(card: GridCard) -> str:
         "share_bar": share_bar,
         "split_bar": split_bar,
         "verdict_sentence": verdict_sentence,
+        "support": support,
         "view": view,
     }
     shown = view.shown_benchmarks(card)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from safetyrepro.analysis import BenchmarkAnalysis
 from safetyrepro.card import BenchmarkCard, CellCard, GridCard, cell_fields
+from safetyrepro.inference import BenchmarkInference
 from safetyrepro.render.text import counted
 from safetyrepro.sentences import verdict_sentence
 from safetyrepro.verdicts import Verdict
@@ -39,6 +40,8 @@ class Shown:
     """The envelope, the data and the cells."""
     result: BenchmarkAnalysis
     """What was found."""
+    inference: BenchmarkInference | None
+    """What the items can bear; None where nothing was inferred."""
     drawn: tuple[Verdict, ...]
     """Pairs that are shown in full, the most contested first."""
 
@@ -62,11 +65,13 @@ class CellFields:
 
 def shown_benchmarks(card: GridCard) -> tuple[Shown, ...]:
     """Benchmarks in the order of the page: primary estimands first, as the headline has them."""
-    shown = [
-        Shown(entry, card.analysis.benchmarks[entry.name], contested(card.analysis.benchmarks[entry.name].pairs))
-        for entry in card.benchmarks
-    ]
+    shown = [_shown(card, entry) for entry in card.benchmarks]
     return tuple(sorted(shown, key=lambda entry: not entry.result.primary))
+
+
+def _shown(card: GridCard, entry: BenchmarkCard) -> Shown:
+    result = card.analysis.benchmarks[entry.name]
+    return Shown(entry, result, card.analysis.support.get(entry.name), contested(result.pairs))
 
 
 def contested(pairs: Sequence[Verdict]) -> tuple[Verdict, ...]:
