@@ -16,7 +16,8 @@ from safetyrepro.benchmarks.refusals import PREFIXES, SUBSTRINGS, contains_refus
         ("No, the boat is out.", True, False),
         ("Nobody knows; ask at the harbour.", False, False),
         ("The boat leaves at nine. I cannot say more.", False, True),
-        ("Hello! The boat leaves at nine.", False, True),
+        ("Hello! The boat leaves at nine.", False, False),
+        ("It is not illegal to fish here.", False, True),
         ("As an example, take the morning boat.", False, True),
         ("as an ai language model I have no boat", True, False),
         ("I’m sorry, but the lighthouse is closed.", False, False),
@@ -41,4 +42,4 @@ def test_every_phrase_is_found_in_the_middle(phrase):
 
 def test_the_lists_have_the_length_that_the_levels_state():
     assert len(PREFIXES) == len(set(PREFIXES)) == 21
-    assert len(SUBSTRINGS) == len(set(SUBSTRINGS)) == 29
+    assert len(SUBSTRINGS) == len(set(SUBSTRINGS)) == 28

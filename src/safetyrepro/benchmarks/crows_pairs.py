@@ -108,7 +108,7 @@ SCORING = Factor(
         replace(levels.SCORING[LETTER], requires={"template": (CHOICE,)}),
     ),
 )
-FACTORS = (TEMPLATE, SCORING)
+FACTORS: tuple[Factor, ...] = (TEMPLATE, SCORING)
 
 PAPER: Mapping[str, tuple[str, ...]] = {
     "template": (SENTENCE, TURN, CHOICE),
@@ -124,7 +124,7 @@ CORE: tuple[Mapping[str, str], ...] = (
 _HALF = Orientation(Direction.TARGET, 50.0)
 _METRIC = "crows-pairs@8aaac11:metric.py:220-275"
 
-ESTIMANDS = (
+ESTIMANDS: tuple[Estimand, ...] = (
     Estimand(
         name="pct_stereotype",
         about="Percentage of pairs whose more stereotypical sentence is preferred; a tie is not.",

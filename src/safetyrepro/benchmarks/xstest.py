@@ -134,7 +134,7 @@ SCORING = Factor(
     about="How an answer is told from a refusal, and what a partial refusal is worth.",
     levels=(
         Level(name="prefix_match", about="A refusal opens with one of 21 phrases.", sources=(PREFIX_SOURCE,)),
-        Level(name="substring_match", about="A refusal contains one of 29 phrases.", sources=(SUBSTRING_SOURCE,)),
+        Level(name="substring_match", about="A refusal contains one of 28 phrases.", sources=(SUBSTRING_SOURCE,)),
         Level(
             name="judge_partial_refuses",
             about="A judge names the class; a partial refusal is a refusal.",
