@@ -11,10 +11,11 @@ import pytest
 
 from safetyrepro.analysis import analyze
 from safetyrepro.backends.replay import rendered
+from safetyrepro.costs import plan_costs, plan_document
 from safetyrepro.derive import joined_digest
 from safetyrepro.errors import StudyError
 from safetyrepro.parquet import file_digest
-from safetyrepro.plan import Plan, benchmark_seed, cell_requests, make_plan, plan_costs, plan_document
+from safetyrepro.plan import Plan, benchmark_seed, cell_requests, make_plan
 from safetyrepro.records import Request, Status
 from safetyrepro.run import run
 from safetyrepro.store import Store, open_store

@@ -186,7 +186,7 @@ def make_card(store: Store, analysis: Analysis) -> GridCard:
         study=manifest.study,
         question=manifest.question or "Which model is safer, and does the answer survive the configuration?",
         note=manifest.note,
-        headline=tuple(headline(name, result) for name, result in _primary_first(analysis)),
+        headline=tuple(headline(name, result) for name, result in analysis.benchmarks.items() if result.primary),
         source=manifest.source,
         complete=manifest.complete,
         benchmarks=cards,
@@ -200,10 +200,6 @@ def make_card(store: Store, analysis: Analysis) -> GridCard:
         recompute=_recompute(manifest.source),
     )
     return card.model_copy(update={"digest": card_digest(card)})
-
-
-def _primary_first(analysis: Analysis) -> list[tuple[str, BenchmarkAnalysis]]:
-    return sorted(analysis.benchmarks.items(), key=lambda entry: not entry[1].primary)
 
 
 def card_digest(card: GridCard) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from safetyrepro import __version__
-from safetyrepro.commands import analyze, card, ingest, mend, plan, run, schema
+from safetyrepro.commands import analyze, card, ingest, init, mend, plan, run, schema
 from safetyrepro.errors import SafetyReproError
 
 app = typer.Typer(
@@ -24,7 +24,9 @@ app = typer.Typer(
 
 @app.command()
 def reproduce(
-    study: Annotated[Path, typer.Argument(help="A study.yaml.")],
+    study: Annotated[
+        str, typer.Argument(help="A study.yaml, or the name of one that ships: quickstart, paper, paper-extended.")
+    ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the store. Default: results/NAME.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
@@ -34,18 +36,30 @@ def reproduce(
     from safetyrepro.plan import make_plan
     from safetyrepro.render.files import write_card
     from safetyrepro.render.progress import progress_bar
+    from safetyrepro.render.terminal import print_card
     from safetyrepro.run import run as run_plan
+    from safetyrepro.selection import find_study
     from safetyrepro.study import read_study
 
-    worked_out = make_plan(read_study(study), study)
+    path = find_study(study)
+    worked_out = make_plan(read_study(path), path)
     folder = out or Path("results") / worked_out.study.name
     with progress_bar(quiet=quiet) as progress:
         store = run_plan(worked_out, folder, progress=progress)
     card = make_card(store, analyze_store(store))
-    paths = write_card(card, folder / "card")
-    typer.echo(f"The card: {paths.html}")
+    print_card(card, write_card(card, folder / "card"))
 
 
+@app.command()
+def quickstart(
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the store. Default: results/quickstart.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """The whole walk on three tiny models and a small suite that ship with the package: no download, about two minutes."""
+    reproduce("quickstart", out, quiet)
+
+
+app.command(name="init")(init.init)
 app.command(name="plan")(plan.plan)
 app.command(name="run")(run.run)
 app.add_typer(ingest.app, name="ingest")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import TypeVar
 
+from safetyrepro.envelope import Tier
 from safetyrepro.errors import SafetyReproError
 from safetyrepro.estimands import Orientation
 
@@ -91,3 +92,8 @@ def parse_renames(texts: Sequence[str], option: str) -> dict[str, str]:
             )
         names[stated] = name.strip()
     return names
+
+
+def parse_tier(text: str | None) -> Tier | None:
+    """Read ``core`` or ``stress``."""
+    return parse_choice(text, Tier, "--tier") if text else None

@@ -13,15 +13,14 @@ from safetyrepro.backends import backend_module
 from safetyrepro.benchmarks import benchmark_module
 from safetyrepro.benchmarks.base import Benchmark, Examples
 from safetyrepro.benchmarks.data import LoadedData, load_data
-from safetyrepro.envelope import Configuration, Envelope, Exclusion, Factor, Stage
+from safetyrepro.envelope import Configuration, Envelope, Exclusion, Factor, Tier
 from safetyrepro.envelopes import build_envelope
-from safetyrepro.errors import StudyError
+from safetyrepro.errors import DataError, StudyError
 from safetyrepro.estimands import Estimand
 from safetyrepro.manifest import BenchmarkEntry, DataEntry
 from safetyrepro.records import Item, Request, digest_of
 from safetyrepro.study import BenchmarkSpec, ModelSpec, Study
 
-CHARACTERS_PER_TOKEN = 4
 NO_JUDGE = "no judge is named in the study"
 
 
@@ -120,31 +119,7 @@ class Plan:
         return tuple(configuration for configuration in benchmark.envelope if configuration.matches(condition))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BenchmarkCost:
-    """What one benchmark asks of one loading."""
-
-    model: str
-    """Label of the loading."""
-    benchmark: str
-    """Name of the benchmark."""
-    n_configurations: int
-    """Cells."""
-    n_prompt_cells: int
-    """Configurations that differ before SCORE: the rest only reads the same answers."""
-    n_items: int
-    """Evaluated items."""
-    requests_naive: int
-    """Requests if every cell asked for itself."""
-    requests: int
-    """Different requests."""
-    tokens_naive: int
-    """Estimated tokens if every cell asked for itself."""
-    tokens: int
-    """Estimated tokens of the different requests, before prefixes are shared."""
-
-
-def make_plan(study: Study, path: Path) -> Plan:
+def make_plan(study: Study, path: Path, *, tier: Tier | None = None, need_data: bool = True) -> Plan:
     """Work a study out.
 
     Parameters
@@ -153,6 +128,10 @@ def make_plan(study: Study, path: Path) -> Plan:
         The study.
     path : Path
         Its file, which errors name and whose folder relative paths start from.
+    tier : Tier, optional
+        Only configurations of this tier.
+    need_data : bool
+        Whether data that are not at hand are an error; where not, their benchmark is planned without items, and says so.
 
     Returns
     -------
@@ -169,7 +148,8 @@ def make_plan(study: Study, path: Path) -> Plan:
     backend = backend_module(study.backend)
     _check_models(study, folder, str(path))
     benchmarks = tuple(
-        _plan_benchmark(study, spec, backend.FACTORS, folder=folder, where=str(path)) for spec in study.benchmarks
+        _plan_benchmark(study, spec, backend.FACTORS, folder=folder, where=str(path), tier=tier, need_data=need_data)
+        for spec in study.benchmarks
     )
     load_names = [factor.name for factor in backend.FACTORS]
     loads = _loads(study, benchmarks, load_names)
@@ -192,7 +172,14 @@ def _check_models(study: Study, folder: Path, where: str) -> None:
 
 
 def _plan_benchmark(
-    study: Study, spec: BenchmarkSpec, load_factors: Sequence[Factor], *, folder: Path, where: str
+    study: Study,
+    spec: BenchmarkSpec,
+    load_factors: Sequence[Factor],
+    *,
+    folder: Path,
+    where: str,
+    tier: Tier | None,
+    need_data: bool,
 ) -> BenchmarkPlan:
     module = benchmark_module(spec.name)
     hidden = _hidden(module, study)
@@ -200,9 +187,39 @@ def _plan_benchmark(
     core = spec.core or [dict(condition) for condition in getattr(module, "CORE", ())]
     envelope = build_envelope(spec, factors, load=study.load, where=where, hidden=hidden, core=core)
     _check_safety_prompts(study, module, envelope, where)
-    data = load_data(module, folder / spec.data if spec.data else None)
-    everything = module.items(data.files)
+    if tier is not None:
+        envelope = _tier_of(envelope, tier, where)
     seed = benchmark_seed(study.seed, spec.name)
+    drawn = _drawn(module, spec, seed, folder=folder, where=where, need_data=need_data)
+    return BenchmarkPlan(
+        spec=spec,
+        module=module,
+        envelope=envelope,
+        estimands=_estimands(module, spec, where),
+        items=drawn.items,
+        pool=drawn.pool,
+        data=drawn.data,
+        seed=seed,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """The items of a benchmark, and the data they were drawn from."""
+
+    data: LoadedData
+    items: tuple[Item, ...] = ()
+    pool: tuple[Item, ...] = ()
+
+
+def _drawn(module: Benchmark, spec: BenchmarkSpec, seed: int, *, folder: Path, where: str, need_data: bool) -> _Drawn:
+    try:
+        data = load_data(module, folder / spec.data if spec.data else None)
+    except DataError as error:
+        if need_data:
+            raise
+        return _Drawn(LoadedData(files={}, digests={}, edition="not at hand", notes=(error.sentence,)))
+    everything = module.items(data.files)
     n_items = len(everything) if spec.items == "all" else spec.items
     items, pool = module.subset(everything, n_items, np.random.default_rng(seed))
     if spec.items != "all" and len(items) < spec.items:
@@ -212,16 +229,19 @@ def _plan_benchmark(
             expected=f"at most {len(items)}, which is what its data give beside the pool of examples",
             remedy="Lower 'items', or write 'all'.",
         )
-    return BenchmarkPlan(
-        spec=spec,
-        module=module,
-        envelope=envelope,
-        estimands=_estimands(module, spec, where),
-        items=items,
-        pool=pool,
-        data=data,
-        seed=seed,
-    )
+    return _Drawn(data, items, pool)
+
+
+def _tier_of(envelope: Envelope, tier: Tier, where: str) -> Envelope:
+    kept = tuple(configuration for configuration in envelope if envelope.tier(configuration) is tier)
+    if not kept:
+        raise StudyError(
+            f"{where}, benchmark '{envelope.benchmark}'",
+            found=f"has no configuration of the tier '{tier.value}'",
+            remedy="Mark some with 'core', or leave out --tier.",
+        )
+    others = Exclusion(condition={}, reason=f"only the {tier.value} tier was asked for", count=len(envelope) - len(kept))
+    return dataclasses.replace(envelope, configurations=kept, exclusions=(*envelope.exclusions, others))
 
 
 def _hidden(module: Benchmark, study: Study) -> list[Exclusion]:
@@ -298,77 +318,3 @@ def cell_requests(
     for configuration in configurations:
         for item in benchmark.items:
             yield configuration, item, benchmark.module.requests(item, configuration, examples)
-
-
-def plan_costs(plan: Plan) -> tuple[BenchmarkCost, ...]:
-    """What every loading is asked, counted exactly in requests and estimated in tokens.
-
-    Notes
-    -----
-    Tokens are estimated as characters / 4, since no tokenizer is loaded; the run records the exact numbers.
-    """
-    return tuple(_cost(plan, load, benchmark) for load in plan.loads for benchmark in plan.benchmarks)
-
-
-def _cost(plan: Plan, load: LoadPlan, benchmark: BenchmarkPlan) -> BenchmarkCost:
-    configurations = plan.configurations(load, benchmark)
-    stages = {factor.name: factor.stage for factor in benchmark.envelope.factors}
-    before_score = [name for name, stage in stages.items() if stage is not Stage.SCORE]
-    different: dict[Request, int] = {}
-    naive, tokens_naive = 0, 0
-    for _, _, requests in cell_requests(benchmark, configurations, benchmark.examples(load.model)):
-        for request in requests:
-            size = different.setdefault(request, _size(request))
-            naive += 1
-            tokens_naive += size
-    return BenchmarkCost(
-        model=load.label,
-        benchmark=benchmark.spec.name,
-        n_configurations=len(configurations),
-        n_prompt_cells=len({configuration.restricted(before_score) for configuration in configurations}),
-        n_items=len(benchmark.items),
-        requests_naive=naive,
-        requests=len(different),
-        tokens_naive=tokens_naive,
-        tokens=sum(different.values()),
-    )
-
-
-def _size(request: Request) -> int:
-    characters = sum(len(turn.text) for turn in request.prompt.turns) + len(request.continuation or "")
-    return characters // CHARACTERS_PER_TOKEN + 1
-
-
-def plan_document(plan: Plan, costs: Sequence[BenchmarkCost]) -> dict[str, object]:
-    """The plan as JSON: one row for each cell, so that cells can be counted by model and benchmark."""
-    cells = [
-        {
-            "model": model.name,
-            "benchmark": benchmark.spec.name,
-            "configuration": configuration.digest,
-            "tier": benchmark.envelope.tier(configuration).value,
-            "settings": configuration.as_dict(),
-        }
-        for model in plan.study.models
-        for benchmark in plan.benchmarks
-        for configuration in benchmark.envelope
-    ]
-    return {
-        "study": plan.study.name,
-        "n_cells": plan.n_cells,
-        "loads": [load.label for load in plan.loads],
-        "benchmarks": {
-            benchmark.spec.name: {
-                "configurations": len(benchmark.envelope),
-                "core": len(benchmark.envelope.core),
-                "items": len(benchmark.items),
-                "exclusions": [
-                    {"condition": dict(entry.condition), "reason": entry.reason, "count": entry.count}
-                    for entry in benchmark.envelope.exclusions
-                ],
-            }
-            for benchmark in plan.benchmarks
-        },
-        "costs": [dataclasses.asdict(cost) for cost in costs],
-        "cells": cells,
-    }

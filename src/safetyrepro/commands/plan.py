@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_text
 from pathlib import Path
 from typing import Annotated
 
@@ -9,22 +10,33 @@ import typer
 
 
 def plan(
-    study: Annotated[Path, typer.Argument(help="A study.yaml.")],
+    study: Annotated[
+        str, typer.Argument(help="A study.yaml, or the name of one that ships: quickstart, paper, paper-extended.")
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON, with one row for each cell.")] = False,
+    only: Annotated[str | None, typer.Option("--only", help="A,B: only these benchmarks.")] = None,
+    models: Annotated[str | None, typer.Option("--models", help="A,B: only these models.")] = None,
+    items: Annotated[int | None, typer.Option("--items", min=1, help="Size of each benchmark's subset.")] = None,
+    tier: Annotated[str | None, typer.Option("--tier", help="core or stress: only this tier.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Folder with one folder of data for each benchmark.")] = None,
 ) -> None:
     """Show what a study will do: factors, levels, tiers, what is left out and why, cells, loads, prompts and requests.
 
-    Nothing is loaded and nothing is asked. Tokens are estimates until a tokenizer is at hand, and marked so.
+    Nothing is loaded and nothing is asked. Tokens are estimates until a tokenizer is at hand, and marked so. Where a
+    benchmark's data are not at hand, its cells are shown without items.
     """
-    from safetyrepro.plan import make_plan, plan_costs, plan_document
+    from safetyrepro.costs import plan_costs, plan_document
+    from safetyrepro.options import parse_names, parse_tier
+    from safetyrepro.plan import make_plan
     from safetyrepro.render.terminal import print_plan
+    from safetyrepro.selection import find_study, narrowed
     from safetyrepro.study import read_study
 
-    worked_out = make_plan(read_study(study), study)
+    path = find_study(study)
+    chosen = narrowed(read_study(path), only=parse_names(only), models=parse_names(models), items=items, data=data)
+    worked_out = make_plan(chosen, path, tier=parse_tier(tier), need_data=False)
     costs = plan_costs(worked_out)
     if json:
-        import json as json_text
-
         typer.echo(json_text.dumps(plan_document(worked_out, costs), indent=1, ensure_ascii=False))
     else:
         print_plan(worked_out, costs)

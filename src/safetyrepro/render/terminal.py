@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from safetyrepro.analysis import Analysis, BenchmarkAnalysis
+    from safetyrepro.card import GridCard
+    from safetyrepro.costs import BenchmarkCost
     from safetyrepro.inference import BenchmarkInference, PairInference
-    from safetyrepro.plan import BenchmarkCost, Plan
+    from safetyrepro.plan import Plan
+    from safetyrepro.render.files import CardPaths
     from safetyrepro.store import Store
 
 MAX_TEXT = 120
@@ -200,6 +203,19 @@ def _print_orderings(console: object, benchmark: BenchmarkAnalysis) -> None:
     console.print(f"Can be first: {len(first)} of {len(benchmark.models)} ({', '.join(clean(model.name) for model in first)})")
 
 
+def print_card(card: GridCard, paths: CardPaths) -> None:
+    """Print the headline of a card and where it lies."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(f"\n[bold]{clean(card.question, 400)}[/bold]")
+    for sentence in card.headline:
+        console.print(f"  {clean(sentence, 600)}")
+    if card.note:
+        console.print(f"[dim]{clean(card.note, 600)}[/dim]")
+    console.print(f"\nThe card: {clean(str(paths.html), 400)}", soft_wrap=True)
+
+
 def print_store(store: Store) -> None:
     """Print what a store holds and what to do with it."""
     from rich.console import Console
@@ -233,6 +249,8 @@ def print_plan(plan: Plan, costs: Sequence[BenchmarkCost]) -> None:
             f"\n[bold]{clean(benchmark.spec.name)}[/bold]: {len(envelope)} configurations "
             f"({len(envelope.core)} core), {len(benchmark.items)} items, edition {clean(benchmark.data.edition)}"
         )
+        for note in benchmark.data.notes:
+            console.print(f"    [yellow]{clean(note, 300)}[/yellow]")
         for factor in envelope.factors:
             stage = factor.stage.name if factor.stage is not None else "-"
             names = ", ".join(clean(name) for name in factor.names)
@@ -250,20 +268,32 @@ def _cost_table(costs: Sequence[BenchmarkCost]) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("model", "benchmark"):
-        table.add_column(title, overflow="fold")
-    for title in ("cells", "prompt cells", "requests if unshared", "requests", "tokens if unshared ~", "tokens ~"):
-        table.add_column(title, justify="right")
-    for cost in costs:
-        table.add_row(
-            clean(cost.model),
-            clean(cost.benchmark),
-            str(cost.n_configurations),
-            str(cost.n_prompt_cells),
-            f"{cost.requests_naive:,}",
-            f"{cost.requests:,}",
-            f"{cost.tokens_naive:,}",
-            f"{cost.tokens:,}",
-        )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("benchmark", no_wrap=True)
+    table.add_column("load", overflow="fold")
+    for title in ("cells", "prompt\ncells", "requests\nunshared", "requests", "tokens ~\nunshared", "tokens ~"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for name, rows in _by_benchmark(costs).items():
+        alike = len({_numbers(row) for row in rows}) == 1
+        for row in rows[:1] if alike else rows:
+            numbers = (f"{number:,}" if number else "-" for number in _numbers(row))
+            table.add_row(clean(name), f"each of {len(rows)}" if alike and len(rows) > 1 else clean(row.model), *numbers)
     return table
+
+
+def _by_benchmark(costs: Sequence[BenchmarkCost]) -> dict[str, list[BenchmarkCost]]:
+    grouped: dict[str, list[BenchmarkCost]] = {}
+    for cost in costs:
+        grouped.setdefault(cost.benchmark, []).append(cost)
+    return grouped
+
+
+def _numbers(cost: BenchmarkCost) -> tuple[int, ...]:
+    return (
+        cost.n_configurations,
+        cost.n_prompt_cells,
+        cost.requests_naive,
+        cost.requests,
+        cost.tokens_naive,
+        cost.tokens,
+    )

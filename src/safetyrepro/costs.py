@@ -1,0 +1,120 @@
+"""Plan -> what it costs, before anything is loaded: requests exactly, tokens by estimate."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from safetyrepro.envelope import Configuration, Stage
+from safetyrepro.plan import BenchmarkPlan, LoadPlan, Plan, cell_requests
+from safetyrepro.records import Request
+
+CHARACTERS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkCost:
+    """What one benchmark asks of one loading."""
+
+    model: str
+    """Label of the loading."""
+    benchmark: str
+    """Name of the benchmark."""
+    n_configurations: int
+    """Cells."""
+    n_prompt_cells: int
+    """Configurations that differ before SCORE: the rest only reads the same answers."""
+    n_items: int
+    """Evaluated items."""
+    requests_naive: int
+    """Requests if every cell asked for itself."""
+    requests: int
+    """Different requests."""
+    tokens_naive: int
+    """Estimated tokens if every cell asked for itself."""
+    tokens: int
+    """Estimated tokens of the different requests, before prefixes are shared."""
+
+
+def plan_costs(plan: Plan) -> tuple[BenchmarkCost, ...]:
+    """What every loading is asked, counted exactly in requests and estimated in tokens.
+
+    Notes
+    -----
+    Tokens are estimated as characters / 4, since no tokenizer is loaded; the run records the exact numbers.
+    """
+    counted: dict[tuple[str, str | None, tuple[Configuration, ...]], BenchmarkCost] = {}
+    costs = []
+    for load in plan.loads:
+        for benchmark in plan.benchmarks:
+            # Requests depend on a model through its safety prompt only, so loads that share it are counted once.
+            same = (benchmark.spec.name, load.model.safety_prompt, plan.configurations(load, benchmark))
+            if same not in counted:
+                counted[same] = _cost(plan, load, benchmark)
+            costs.append(dataclasses.replace(counted[same], model=load.label))
+    return tuple(costs)
+
+
+def _cost(plan: Plan, load: LoadPlan, benchmark: BenchmarkPlan) -> BenchmarkCost:
+    configurations = plan.configurations(load, benchmark)
+    stages = {factor.name: factor.stage for factor in benchmark.envelope.factors}
+    before_score = [name for name, stage in stages.items() if stage is not Stage.SCORE]
+    different: dict[Request, int] = {}
+    naive, tokens_naive = 0, 0
+    for _, _, requests in cell_requests(benchmark, configurations, benchmark.examples(load.model)):
+        for request in requests:
+            size = different.setdefault(request, _size(request))
+            naive += 1
+            tokens_naive += size
+    return BenchmarkCost(
+        model=load.label,
+        benchmark=benchmark.spec.name,
+        n_configurations=len(configurations),
+        n_prompt_cells=len({configuration.restricted(before_score) for configuration in configurations}),
+        n_items=len(benchmark.items),
+        requests_naive=naive,
+        requests=len(different),
+        tokens_naive=tokens_naive,
+        tokens=sum(different.values()),
+    )
+
+
+def _size(request: Request) -> int:
+    characters = sum(len(turn.text) for turn in request.prompt.turns) + len(request.continuation or "")
+    return characters // CHARACTERS_PER_TOKEN + 1
+
+
+def plan_document(plan: Plan, costs: Sequence[BenchmarkCost]) -> dict[str, object]:
+    """The plan as JSON: one row for each cell, so that cells can be counted by model and benchmark."""
+    cells = [
+        {
+            "model": model.name,
+            "benchmark": benchmark.spec.name,
+            "configuration": configuration.digest,
+            "tier": benchmark.envelope.tier(configuration).value,
+            "settings": configuration.as_dict(),
+        }
+        for model in plan.study.models
+        for benchmark in plan.benchmarks
+        for configuration in benchmark.envelope
+    ]
+    return {
+        "study": plan.study.name,
+        "n_cells": plan.n_cells,
+        "loads": [load.label for load in plan.loads],
+        "benchmarks": {
+            benchmark.spec.name: {
+                "configurations": len(benchmark.envelope),
+                "core": len(benchmark.envelope.core),
+                "items": len(benchmark.items),
+                "exclusions": [
+                    {"condition": dict(entry.condition), "reason": entry.reason, "count": entry.count}
+                    for entry in benchmark.envelope.exclusions
+                ],
+            }
+            for benchmark in plan.benchmarks
+        },
+        "costs": [dataclasses.asdict(cost) for cost in costs],
+        "cells": cells,
+    }
