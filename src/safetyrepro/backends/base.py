@@ -63,6 +63,8 @@ class Encoded:
     """Content key under which the response is stored."""
     refusal: str | None = None
     """Why the request cannot be asked of this model; None where it can. Its response is a failure with this reason."""
+    continuation_tokens: tuple[str, ...] = ()
+    """The continuation's tokens as the vocabulary writes them; empty where a backend cannot tell."""
 
 
 class Backend(Protocol):

@@ -146,6 +146,7 @@ class Encoder:
             truncated=cut,
             key=content_key(self._identity, context, continuation, decoding),
             refusal=refusal,
+            continuation_tokens=tuple(self._tokenizer.convert_ids_to_tokens(continuation)),
         )
 
     def _pair(self, lead: list[int], split: Split, ids: Mapping[str, list[int]]) -> tuple[list[int], list[int]]:

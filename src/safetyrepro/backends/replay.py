@@ -46,6 +46,8 @@ class Recorded:
 
     logprobs: tuple[float, ...] = ()
     """Log-probability of each token of the continuation."""
+    tokens: tuple[str, ...] = ()
+    """The tokens themselves; empty where the recording does not hold them."""
     greedy: bool = False
     """Whether every token of the continuation was the likeliest."""
     text: str | None = None
@@ -97,6 +99,7 @@ class _Whitespace:
             continuation_ids=continuation_ids,
             truncated=0,
             key=content_key(self.identity, context_ids, continuation_ids, request.decoding),
+            continuation_tokens=tuple(WORDS.findall(request.continuation or "")),
         )
 
     def close(self) -> None:
@@ -272,7 +275,7 @@ def _replayed(encoded: Encoded, answer: Recorded) -> Response:
         return failed(encoded, f"the recorded answer is not a {encoded.request.kind.value}")
     if answer.text is not None:
         return generated(encoded, answer.text, finish=answer.finish)
-    return scored(encoded, answer.logprobs, greedy=answer.greedy)
+    return scored(encoded, answer.logprobs, greedy=answer.greedy, tokens=answer.tokens or None)
 
 
 def _recorded_from(answer: Answer) -> Recorded:
@@ -308,13 +311,21 @@ def _answer(row: Mapping[str, Json], place: str) -> Recorded:
     if isinstance(text, str):
         return Recorded(text=text, finish=str(row.get("finish", "stop")))
     if isinstance(numbers, list) and all(isinstance(number, int | float) and number <= 0 for number in numbers):
-        return Recorded(logprobs=tuple(float(str(number)) for number in numbers), greedy=bool(row.get("greedy", False)))
+        return Recorded(
+            logprobs=tuple(float(str(number)) for number in numbers),
+            tokens=_tokens(row.get("tokens")),
+            greedy=bool(row.get("greedy", False)),
+        )
     raise ModelError(
         place,
         found="holds no answer",
         expected="'text', or 'logprobs' as a list of numbers that are at most 0",
         remedy="Correct or remove the line.",
     )
+
+
+def _tokens(value: Json) -> tuple[str, ...]:
+    return tuple(str(token) for token in value) if isinstance(value, list) else ()
 
 
 def _put(table: dict[Question, Recorded] | dict[str, Recorded], question: object, answer: Recorded, place: str) -> None:
@@ -329,6 +340,6 @@ def _line(encoded: Encoded, response: Response) -> dict[str, Json]:
     line: dict[str, Json] = {"prompt": encoded.text}
     if response.kind is RequestKind.LOGLIKELIHOOD:
         line |= {"continuation": encoded.request.continuation, "logprobs": list(response.token_logprobs)}
-        return line | {"greedy": response.greedy}
+        return line | {"greedy": response.greedy} | ({"tokens": list(response.tokens)} if response.tokens else {})
     seed = encoded.request.decoding.seed if encoded.request.decoding else None
     return line | {"text": response.text, "finish": response.finish} | ({} if seed is None else {"seed": seed})

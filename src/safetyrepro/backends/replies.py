@@ -12,7 +12,7 @@ from safetyrepro.backends.base import Encoded, short_digest, token_digest
 from safetyrepro.records import Response
 
 
-def scored(encoded: Encoded, token_logprobs: Sequence[float], *, greedy: bool) -> Response:
+def scored(encoded: Encoded, token_logprobs: Sequence[float], *, greedy: bool, tokens: Sequence[str] | None = None) -> Response:
     """The response to a log-likelihood request.
 
     Parameters
@@ -23,8 +23,13 @@ def scored(encoded: Encoded, token_logprobs: Sequence[float], *, greedy: bool) -
         Natural log-probability of each continuation token, in order, each <= 0.
     greedy : bool
         Whether every continuation token was the likeliest.
+    tokens : sequence of str, optional
+        The continuation tokens as the vocabulary writes them; those of the encoded request where not given. Tokens that
+        are not one for each log-probability say nothing about them and are left out.
     """
-    return _response(encoded, token_logprobs=tuple(token_logprobs), greedy=greedy)
+    written = encoded.continuation_tokens if tokens is None else tuple(tokens)
+    known = written if len(written) == len(token_logprobs) else ()
+    return _response(encoded, token_logprobs=tuple(token_logprobs), tokens=known, greedy=greedy)
 
 
 def generated(encoded: Encoded, text: str, *, finish: str) -> Response:
@@ -41,6 +46,7 @@ def _response(
     encoded: Encoded,
     *,
     token_logprobs: tuple[float, ...] = (),
+    tokens: tuple[str, ...] = (),
     greedy: bool | None = None,
     text: str | None = None,
     finish: str | None = None,
@@ -53,6 +59,7 @@ def _response(
         token_digest=token_digest(encoded.context_ids, encoded.continuation_ids),
         n_prompt_tokens=len(encoded.context_ids),
         token_logprobs=token_logprobs,
+        tokens=tokens,
         greedy=greedy,
         text=text,
         finish=finish,
