@@ -25,6 +25,9 @@ UNSTATED = 10**9
 DEFAULT_TOP_K = 50
 """What transformers samples from where a model's generation settings are silent."""
 BATCH = 20_000
+NO_SYSTEM = {"role": Role.SYSTEM.value, "content": ""}
+"""How a conversation says that it wants no system prompt, which is more than to bring none."""
+MARK = "system prompt goes here"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,15 +101,37 @@ class Encoder:
 
         if not self._tokenizer.chat_template:
             return _turns_as_text(prompt), "the model has no chat template"
-        prefill = bool(prompt.turns) and prompt.turns[-1].role is Role.ASSISTANT
         messages = [{"role": turn.role.value, "content": turn.text} for turn in prompt.turns]
+        silent = bool(messages) and messages[0] == NO_SYSTEM
         try:
-            text = self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=not prefill, continue_final_message=prefill
-            )
+            return self._silenced(messages[1:]) if silent else self._templated(messages), None
         except (TemplateError, ValueError) as error:
             return _turns_as_text(prompt), f"the model's chat template refuses this conversation: {error}"
-        return str(text), None
+
+    def _templated(self, messages: Sequence[Mapping[str, str]]) -> str:
+        prefill = bool(messages) and messages[-1]["role"] == Role.ASSISTANT.value
+        return str(
+            self._tokenizer.apply_chat_template(
+                list(messages), tokenize=False, add_generation_prompt=not prefill, continue_final_message=prefill
+            )
+        )
+
+    def _silenced(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """The conversation without a system prompt, also where the template would write one by itself.
+
+        An empty system message would leave traces in some templates and is refused by others, so it is only used to find out
+        what the template writes around a system prompt, and whether it writes one of its own.
+        """
+        from jinja2.exceptions import TemplateError
+
+        plain = self._templated(messages)
+        try:
+            marked = self._templated([{"role": Role.SYSTEM.value, "content": MARK}, *messages])
+        except (TemplateError, ValueError):
+            return plain
+        before, _, after = marked.partition(MARK)
+        speaks = plain.startswith(before) and plain.endswith(after) and len(plain) > len(before) + len(after)
+        return before + after if speaks else plain
 
     def _tokenized(self, splits: Iterable[Split]) -> dict[str, list[int]]:
         texts: dict[str, None] = {}
