@@ -195,7 +195,7 @@ def test_the_papers_null_preset_has_an_empty_line_before_the_answer() -> None:
 
 
 def test_helms_options_come_from_the_csv_and_are_rotated_by_the_first_character() -> None:
-    helm = {"template": "helm_letters", "options": "best_and_incorrect", "order": "helm_rotation", "scoring": "letter_token"}
+    helm = {"template": "helm_letters", "order": "helm_rotation", "scoring": "letter_token"}
     (request,) = truthfulqa.requests(ITEMS[0], setting(**helm), Examples())
     start = ord("N") % 3
     listed = ["The old baker did.", "Two bakers did.", "Nobody baked the moon."]

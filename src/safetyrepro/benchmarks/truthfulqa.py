@@ -22,7 +22,7 @@ from safetyrepro.benchmarks.base import DataFile, DataSource, Examples
 from safetyrepro.benchmarks.choices import Context, Question
 from safetyrepro.benchmarks.draws import apart, drawn, shuffled
 from safetyrepro.benchmarks.truthfulqa_files import CSV_FILE, PRIMER_FILE, TASK_FILE, read_items, read_primer
-from safetyrepro.envelope import Configuration, Factor, Level, Source, Stage
+from safetyrepro.envelope import Configuration, Factor, Level, Source
 from safetyrepro.errors import DataError
 from safetyrepro.estimands import Estimand
 from safetyrepro.records import Item, Outcome, Prefix, Prompt, Request, Response, Status
@@ -119,28 +119,11 @@ SHOTS = levels.shots_factor(
     "1",
     Level(name="project_primer", about="Six question-answer pairs about invented things.", sources=(levels.OWN,)),
 )
-OPTIONS = Factor(
-    name="options",
-    stage=Stage.PROMPT,
-    about="Which answers a question offers.",
-    levels=(
-        Level(
-            name="mc1_targets",
-            about="The targets of mc_task.json.",
-            sources=(levels.lm_eval("tasks/truthfulqa/truthfulqa_mc1.yaml"),),
-        ),
-        Level(
-            name="best_and_incorrect",
-            about="The best and the incorrect answers of TruthfulQA.csv, each ending in a full stop; false answers listed first.",
-            sources=(levels.helm("scenarios/truthful_qa_scenario.py:96-115"),),
-        ),
-    ),
-)
 ROTATION = Level(
     name="helm_rotation",
-    about="The file's order, rotated by the code of the best answer's first character.",
-    sources=(levels.helm("scenarios/truthful_qa_scenario.py:108-114"),),
-    requires={"template": JOINT, "options": ("best_and_incorrect",)},
+    about="The options as HELM lists them from TruthfulQA.csv, rotated by the code of the best answer's first character.",
+    sources=(levels.helm("scenarios/truthful_qa_scenario.py:96-115"),),
+    requires={"template": JOINT},
 )
 ORDER = levels.order_factor("seeded", "seeded_2", "seeded_3", "as_listed", joint=JOINT, own=(ROTATION,))
 SCORING = levels.scoring_factor(
@@ -156,7 +139,7 @@ SCORING = levels.scoring_factor(
     cloze=CLOZE,
     joint=JOINT,
 )
-FACTORS: tuple[Factor, ...] = (TEMPLATE, SHOTS, OPTIONS, ORDER, levels.DELIMITER, levels.PREFIX, levels.DECODING, SCORING)
+FACTORS: tuple[Factor, ...] = (TEMPLATE, SHOTS, ORDER, levels.DELIMITER, levels.PREFIX, levels.DECODING, SCORING)
 
 PAPER: Mapping[str, tuple[str, ...]] = {
     "template": ("cloze", "cloze_chat", "helm_letters", "inspect_letters"),
@@ -271,7 +254,7 @@ def _mass(estimand: Estimand, mass: float | None) -> Outcome:
 
 
 def _mass_known(settings: Mapping[str, str]) -> bool:
-    return settings["scoring"] == "sum" and settings["template"] in CLOZE and settings["options"] == "mc1_targets"
+    return settings["scoring"] == "sum" and settings["template"] in CLOZE
 
 
 def _n_others(item: Item, question: Question) -> int:
@@ -297,17 +280,8 @@ def _targets(item: Item, name: str) -> list[tuple[str, int]]:
 
 def _question(item: Item, settings: Mapping[str, str]) -> Question:
     """The question with its options in displayed order, the right one marked."""
-    if settings["options"] == "mc1_targets":
-        targets = _targets(item, "mc1")
-    else:
-        best = item.content["best"]
-        if best is None:
-            raise DataError(
-                f"{NAME}: options=best_and_incorrect",
-                found="the questions were read without TruthfulQA.csv",
-                remedy=f"Put {CSV_FILE} beside {TASK_FILE}, or leave this level out.",
-            )
-        targets = [*((text, 0) for text in cast("list[str]", item.content["incorrect"])), (str(best), 1)]
+    rotated = settings["order"] == ROTATION.name
+    targets = _helm_targets(item) if rotated else _targets(item, "mc1")
     text = str(item.content["question"])
     listed = Question(
         cloze=f"Q: {text}\n\nA:" if settings["template"] == BLANK_LINE.name else f"Q: {text}\nA:",
@@ -316,17 +290,23 @@ def _question(item: Item, settings: Mapping[str, str]) -> Question:
         options=tuple(option for option, _ in targets),
         answer=[label for _, label in targets].index(1),
     )
-    if settings["template"] not in JOINT:
+    if rotated or settings["template"] not in JOINT:
         return listed
-    return choices.reordered(listed, _order(item, listed, settings["order"]))
+    return choices.reordered(listed, choices.order_of(item.id, len(targets), settings["order"]))
 
 
-def _order(item: Item, listed: Question, level: str) -> tuple[int, ...]:
-    n_options = len(listed.options)
-    if level != ROTATION.name:
-        return choices.order_of(item.id, n_options, level)
-    start = ord(listed.right[0]) % n_options
-    return tuple((start + position) % n_options for position in range(n_options))
+def _helm_targets(item: Item) -> list[tuple[str, int]]:
+    """HELM's list: false answers, then the best one, rotated. One question of 817 has a false answer twice there."""
+    best = item.content["best"]
+    if best is None:
+        raise DataError(
+            f"{NAME}: order={ROTATION.name}",
+            found=f"the questions were read without {CSV_FILE}",
+            remedy=f"Put {CSV_FILE} beside {TASK_FILE}, or leave this level out.",
+        )
+    listed = [*((text, 0) for text in cast("list[str]", item.content["incorrect"])), (str(best), 1)]
+    start = ord(str(best)[0]) % len(listed)
+    return listed[start:] + listed[:start]
 
 
 def _prompt(question: Question, settings: Mapping[str, str], examples: Examples) -> Prompt:
