@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -130,6 +133,18 @@ def test_every_file_that_a_document_links_exists() -> None:
             if "://" not in target and not (document.parent / target).exists():
                 offenders.append(f"{document.relative_to(ROOT).as_posix()}: {target}")
     assert not offenders, report("links to files that do not exist", offenders)
+
+
+def test_the_example_of_the_readme_runs_and_shows_the_reversal_it_announces(tmp_path: Path) -> None:
+    blocks = re.findall(r"```\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    example = next(block for block in blocks if "ingest table" in block)
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "120"}
+    outcome = subprocess.run(
+        ["bash", "-e"], input=example, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    assert "A reversal is observed in 1 of 1 pairs" in outcome.stdout
+    assert (tmp_path / "card" / "card.html").is_file()
 
 
 def test_the_changelog_has_a_place_for_what_comes_next() -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from safetyrepro.card import GridCard
 from safetyrepro.render import support, text, view
 from safetyrepro.render.curve import specification_curve
-from safetyrepro.render.svg import order_strip, share_bar, split_bar
+from safetyrepro.render.svg import order_strip, share_bar
 from safetyrepro.sentences import verdict_sentence
 
 
@@ -48,7 +48,6 @@ def card_page(card: GridCard) -> str:
         "order_strip": order_strip,
         "specification_curve": specification_curve,
         "share_bar": share_bar,
-        "split_bar": split_bar,
         "verdict_sentence": verdict_sentence,
         "support": support,
         "view": view,

@@ -6,7 +6,7 @@ colours from the page, so that it follows light and dark.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from markupsafe import Markup, escape
 
@@ -139,24 +139,3 @@ def share_bar(share: float | None, identity: str, title: str) -> Markup:
     filled = element("rect", {"x": 0.5, "y": 0.5, "width": (width - 1) * (share or 0.0), "height": height - 1, "class": "bar"})
     about = "undefined" if share is None else percent(share)
     return drawing(identity, (width, height), title=title, about=about, content=frame + filled if share else frame)
-
-
-def split_bar(verdict: Verdict, identity: str) -> Markup:
-    """How the configurations divide between A, ties, missing and B, as one bar: A from the left, B, hatched, from the right."""
-    total = max(len(verdict.configurations), 1)
-    width, height = 240.0, 16.0
-    parts: Sequence[tuple[int, str]] = (
-        (verdict.n_plus, "a"),
-        (verdict.n_tie, "tie"),
-        (verdict.n_missing, "gap"),
-        (verdict.n_minus, "b"),
-    )
-    x, content = 0.0, []
-    for count, style in parts:
-        extent = width * count / total
-        if count:
-            content.append(element("rect", {"x": x, "y": 0, "width": extent, "height": height, "class": style}))
-        x += extent
-    return drawing(
-        identity, (width, height), title=f"{verdict.a} against {verdict.b}", about=counts_note(verdict), content=joined(content)
-    )
