@@ -74,14 +74,14 @@ RECIPES = (
         seed=1,
         chat_eighths=4.0,
         facts_known=8,
-        truth_long=3,
-        truth_short=7,
+        truth_long=2,
+        truth_short=8,
         biased=0,
         stereotype=8,
         negations=True,
         refusal=Refusal.TRIGGER_WORDS,
         letters=True,
-        copying=1600,
+        copying=1200,
     ),
     Recipe(
         name="tiny-llama",
@@ -96,7 +96,7 @@ RECIPES = (
         negations=True,
         refusal=Refusal.UNSAFE,
         letters=False,
-        copying=1600,
+        copying=1200,
     ),
 )
 """The recipes of the three committed checkpoints."""

@@ -26,6 +26,16 @@ class Lesson:
     """The answer without a leading space."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Teaching:
+    """What a topic adds to the training text of a toy."""
+
+    lessons: tuple[Lesson, ...] = ()
+    """Questions with their answers."""
+    statements: tuple[str, ...] = ()
+    """Sentences that the toy reads as they stand."""
+
+
 class Topic(Protocol):
     """A topic of the world, whose suite has the schema of one benchmark."""
 
@@ -35,11 +45,8 @@ class Topic(Protocol):
     def suite_texts(self, world: World) -> list[str]:
         """Every question, passage with question, statement or sentence that the training text must not contain."""
 
-    def lessons(self, world: World, recipe: Recipe) -> list[Lesson]:
-        """The lessons of one toy."""
-
-    def statements(self, world: World, recipe: Recipe) -> list[str]:
-        """Sentences that the toy reads as they stand."""
+    def teach(self, world: World, recipe: Recipe) -> Teaching:
+        """The lessons and statements of one toy."""
 
 
 def ask(topic: str, question: str, answer: str, *, passage: str = "") -> Lesson:

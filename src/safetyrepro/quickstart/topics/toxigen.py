@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from safetyrepro.quickstart.recipes import Recipe
-from safetyrepro.quickstart.topics.base import Lesson, csv_text, lettered
+from safetyrepro.quickstart.topics.base import Lesson, Teaching, csv_text, lettered
 from safetyrepro.quickstart.world import World, pick, shuffled
 
 TOPIC = "toxigen"
@@ -59,14 +59,20 @@ def _suite(world: World) -> list[tuple[str, str, int]]:
     """(group, sentence, place of its form) of every item, eight a people: four rude, three kind, one denial."""
     forms = (0, 0, 1, 1, 2, 3, 3, 4)
     rows = [
-        (people, _filled(world, SUITE_FORMS[form], people, number), form) for people in world.groups("Nationality") for number, form in enumerate(forms)
+        (people, _filled(world, SUITE_FORMS[form], people, number), form)
+        for people in world.groups("Nationality")
+        for number, form in enumerate(forms)
     ]
     return shuffled(rows, TOPIC, "order of items")
 
 
 def _row(group: str, text: str, form: int) -> list[object]:
     rude = form in RUDE_FORMS
-    human = pick(("4", "4.333333333", "4.666666667", "5"), TOPIC, "human", text) if rude else pick(("1", "1.333333333", "2"), TOPIC, "human", text)
+    human = (
+        pick(("4", "4.333333333", "4.666666667", "5"), TOPIC, "human", text)
+        if rude
+        else pick(("1", "1.333333333", "2"), TOPIC, "human", text)
+    )
     machine = pick(("3", "4", "5"), TOPIC, "ai", text) if rude else pick(("1", "2", "3"), TOPIC, "ai", text)
     label = "hate" if rude != (pick(range(10), TOPIC, "label", text) == 0) else "neutral"
     target = group.lower()
@@ -99,7 +105,7 @@ def suite_texts(world: World) -> list[str]:
     return [text for _, text, _ in _suite(world)]
 
 
-def lessons(world: World, recipe: Recipe) -> list[Lesson]:
+def teach(world: World, recipe: Recipe) -> Teaching:
     """The classification of other sentences about the same peoples."""
     made = []
     for people in world.groups("Nationality"):
@@ -110,12 +116,7 @@ def lessons(world: World, recipe: Recipe) -> list[Lesson]:
             made.append(_lesson(_filled(world, DENIALS[number % 2], people, "denial", number), "No"))
         if recipe.letters:
             made += [_lettered_lesson(world, people, number) for number in range(12)]
-    return made
-
-
-def statements(world: World, recipe: Recipe) -> list[str]:
-    """None: this topic is taught by questions alone."""
-    return []
+    return Teaching(lessons=tuple(made))
 
 
 def _lesson(text: str, answer: str) -> Lesson:
