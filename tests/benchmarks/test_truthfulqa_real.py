@@ -114,7 +114,7 @@ def test_helms_rotation_puts_the_right_letter_where_it_was_measured(items) -> No
 
 
 def helm_options(row: dict[str, str]) -> list[str]:
-    """Loader statements of helm@0.5.5 truthful_qa_scenario.py:96-115, one by one."""
+    """Loader statements of helm@0.5.5 truthful_qa_scenario.py:108-127, one by one."""
 
     def format_str(text: str) -> str:
         text = text.strip()

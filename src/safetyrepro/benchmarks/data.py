@@ -71,27 +71,62 @@ def load_data(module: Benchmark, folder: Path | None, *, strict: bool = False) -
             expected="a folder with the benchmark's files in upstream's layout",
             remedy="Correct 'data' in the study, or leave it out to fetch the pinned files.",
         )
-    files, digests, editions, notes = {}, {}, [], []
-    for declared in module.SOURCE.files:
-        found = _find(folder, declared.path)
-        if found is None:
-            if declared.required:
-                raise _absent(module, folder, declared)
-            continue
-        content = read_bytes(found)
-        files[declared.path] = content
-        digests[declared.path] = hashlib.sha256(content).hexdigest()
-        edition = edition_of(declared, content, names=getattr(module, "EDITIONS", {}))
-        if edition == LOCAL:
-            _refuse_if(strict, found, declared, digests[declared.path])
-            notes.append(f"{declared.path} is no known edition (sha256 {digests[declared.path][:12]}); read as it stands")
-        editions.append(edition)
-    if not files:
-        raise _absent(module, folder, module.SOURCE.files[0])
-    texts = _texts(module, folder)
+    names: Mapping[str, str] = getattr(module, "EDITIONS", {})
+    found = [_found_file(folder, file, names, strict=strict) for file in module.SOURCE.files]
+    data = [one for one in found if one is not None]
+    absent = [file for file, one in zip(module.SOURCE.files, found, strict=True) if one is None]
+    if not data or any(file.required for file in absent):
+        raise _absent(module, folder, next((file for file in absent if file.required), absent[0]))
+    text_files = text_files_of(module)
+    beside = [_found_file(folder, file, {}, strict=strict, parent=True) for file in text_files]
+    extra = [one for one in beside if one is not None]
     return LoadedData(
-        files=files, digests={**digests, **texts.digests}, edition=_overall(editions), texts=texts.texts, notes=tuple(notes)
+        files={one.path: one.content for one in data},
+        digests={one.path: one.digest for one in (*data, *extra)},
+        edition=_overall([one.edition for one in data]),
+        texts=_texts(module, {one.path: one.content for one in extra}),
+        notes=tuple(one.note for one in (*data, *extra) if one.edition == LOCAL),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _FoundFile:
+    path: str
+    content: bytes
+    digest: str
+    edition: str
+
+    @property
+    def note(self) -> str:
+        return f"{self.path} is no known edition (sha256 {self.digest[:12]}); read as it stands"
+
+
+def _found_file(
+    folder: Path, declared: DataFile, names: Mapping[str, str], *, strict: bool, parent: bool = False
+) -> _FoundFile | None:
+    place = _find(folder, declared.path)
+    if place is None and parent:
+        place = _find(folder.resolve().parent, declared.path)
+    if place is None:
+        return None
+    content = read_bytes(place)
+    digest = hashlib.sha256(content).hexdigest()
+    edition = edition_of(declared, content, names=names)
+    if strict and edition == LOCAL:
+        known = " or ".join(accepted[:21] if accepted.startswith(GIT_BLOB) else accepted[:12] for accepted in declared.sha256)
+        raise DataError(
+            str(place),
+            found=f"its digest is {digest[:12]}, which is no known edition",
+            expected=known,
+            remedy="Take the pinned file, or allow local editions.",
+        )
+    return _FoundFile(path=declared.path, content=content, digest=digest, edition=edition)
+
+
+def text_files_of(module: Benchmark) -> tuple[DataFile, ...]:
+    """Files of packages from which an adapter reads fixed texts; none for most."""
+    declared: tuple[DataFile, ...] = getattr(module, "TEXT_FILES", ())
+    return declared
 
 
 def edition_of(declared: DataFile, content: bytes, *, names: Mapping[str, str]) -> str:
@@ -182,17 +217,6 @@ def _absent(module: Benchmark, folder: Path, declared: DataFile) -> DataError:
     )
 
 
-def _refuse_if(strict: bool, found: Path, declared: DataFile, digest: str) -> None:
-    if strict:
-        known = " or ".join(digest[:12] for digest in declared.sha256)
-        raise DataError(
-            str(found),
-            found=f"its digest is {digest[:12]}, which is no known edition",
-            expected=f"{known}",
-            remedy="Take the pinned file, or allow local editions.",
-        )
-
-
 def _overall(editions: list[str]) -> str:
     names = list(dict.fromkeys(editions))
     if LOCAL in names:
@@ -200,21 +224,6 @@ def _overall(editions: list[str]) -> str:
     return " + ".join(names)
 
 
-@dataclass(frozen=True, slots=True)
-class _Texts:
-    texts: Mapping[str, str]
-    digests: Mapping[str, str]
-
-
-def _texts(module: Benchmark, folder: Path) -> _Texts:
-    """Fixed texts that an adapter reads from a package's file: below the data folder, or beside it."""
-    declared: tuple[DataFile, ...] = getattr(module, "TEXT_FILES", ())
+def _texts(module: Benchmark, files: Mapping[str, bytes]) -> Mapping[str, str]:
     read: Callable[[Mapping[str, bytes]], Mapping[str, str]] | None = getattr(module, "texts", None)
-    if read is None:
-        return _Texts({}, {})
-    files = {}
-    for file in declared:
-        found = _find(folder, file.path) or _find(folder.resolve().parent, file.path)
-        if found is not None:
-            files[file.path] = read_bytes(found)
-    return _Texts(read(files), {path: hashlib.sha256(content).hexdigest() for path, content in files.items()})
+    return {} if read is None else read(files)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetyrepro.benchmarks.base import Benchmark, DataFile
-from safetyrepro.benchmarks.data import LOCAL, MAX_FILE_BYTES, edition_of, read_bytes
+from safetyrepro.benchmarks.data import LOCAL, MAX_FILE_BYTES, edition_of, read_bytes, text_files_of
 from safetyrepro.errors import DataError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def fetched_folder(
     """
     revision = hashlib.sha256(module.SOURCE.revision.encode()).hexdigest()[:12]
     folder = (cache or cache_folder()) / module.NAME / revision
-    wanted = [file for file in module.SOURCE.files if file.url or file.required]
+    wanted = [file for file in (*module.SOURCE.files, *text_files_of(module)) if file.url or file.required]
     lacking = [file for file in wanted if not _proved(folder / file.path, file)]
     if not lacking:
         return folder

@@ -72,6 +72,10 @@ TEXT_FILES = (
     DataFile(
         path=PRIMER_FILE,
         sha256=("16138460b4bde2e017424d168d268a28a64818a549c2d6fb1c8f2e9cc50c36e5",),
+        url=(
+            "https://raw.githubusercontent.com/EleutherAI/lm-evaluation-harness/4e7e0d47f33bc71070c1d38394bafbb52b117163"
+            "/lm_eval/tasks/truthfulqa/truthfulqa_mc1.yaml"
+        ),
         required=False,
     ),
 )
@@ -122,7 +126,7 @@ SHOTS = levels.shots_factor(
 ROTATION = Level(
     name="helm_rotation",
     about="The options as HELM lists them from TruthfulQA.csv, rotated by the code of the best answer's first character.",
-    sources=(levels.helm("scenarios/truthful_qa_scenario.py:96-115"),),
+    sources=(levels.helm("scenarios/truthful_qa_scenario.py:108-127"),),
     requires={"template": JOINT},
 )
 ORDER = levels.order_factor("seeded", "seeded_2", "seeded_3", "as_listed", joint=JOINT, own=(ROTATION,))
