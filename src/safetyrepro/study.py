@@ -91,6 +91,8 @@ class EngineSpec(Document):
     """CPU threads of the model library; None leaves its default."""
     group_size: Annotated[int, Field(gt=0)] = 512
     """Requests answered between two writes to the store: what a kill can lose."""
+    share_prefixes: bool = True
+    """Whether tokens that requests have in common are computed once; off is the slow reference path."""
     recorded: str | None = None
     """Folder or file of recorded answers, for the replay backend; relative to the study's file."""
 

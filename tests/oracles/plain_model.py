@@ -10,7 +10,7 @@ def plain_scores(model: Any, context: tuple[int, ...], continuation: tuple[int, 
     import torch
 
     with torch.no_grad():
-        logits = model(torch.tensor([[*context, *continuation]])).logits[0].float()
+        logits = model(torch.tensor([[*context, *continuation][:-1]])).logits[0].float()
     table = torch.log_softmax(logits, dim=-1)
     first = len(context) - 1
     values = [float(table[first + i, token]) for i, token in enumerate(continuation)]

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from safetyrepro.backends.prefix import Scorable
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
@@ -29,16 +31,6 @@ class Scores:
     """Whether each was the likeliest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scorable:
-    """A sequence whose last tokens are scored."""
-
-    ids: tuple[int, ...]
-    """Context and continuation."""
-    n_scored: int
-    """Length of the continuation."""
-
-
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -52,6 +44,11 @@ class Forward:
         A causal language model in evaluation mode.
     device : torch.device
         Where it computes.
+
+    Attributes
+    ----------
+    computed, padded : int
+        Tokens fed so far by `score`, without and with padding.
     """
 
     def __init__(self, model: PreTrainedModel, device: torch.device) -> None:
@@ -60,24 +57,29 @@ class Forward:
         self.device = device
         self.takes_positions = "position_ids" in parameters
         self.takes_selection = "logits_to_keep" in parameters
+        self.computed = 0
+        self.padded = 0
         self.takes_cache = "past_key_values" in parameters
         self.vocabulary = int(model.get_output_embeddings().weight.shape[0])
 
     def score(self, batch: Sequence[Scorable]) -> list[Scores]:
-        """Score the last tokens of each sequence, all in one padded batch."""
+        """Score the last tokens of each sequence, in one padded batch with one row for each distinct input."""
         import torch
 
-        width = max(len(sequence.ids) for sequence in batch) - 1
-        ids = torch.zeros((len(batch), width), dtype=torch.long)
-        for row, sequence in enumerate(batch):
-            ids[row, : len(sequence.ids) - 1] = torch.tensor(sequence.ids[:-1])
+        inputs = {ids: row for row, ids in enumerate(dict.fromkeys(sequence.ids[:-1] for sequence in batch))}
+        width = max(map(len, inputs))
+        ids = torch.zeros((len(inputs), width), dtype=torch.long)
+        for known, row in inputs.items():
+            ids[row, : len(known)] = torch.tensor(known)
         places = [range(len(one.ids) - 1 - one.n_scored, len(one.ids) - 1) for one in batch]
         kept = sorted(set().union(*places))
         logits = self.logits(ids.to(self.device), torch.tensor(kept, device=self.device))
         column = {position: index for index, position in enumerate(kept)}
+        self.computed += sum(map(len, inputs))
+        self.padded += ids.numel()
         return [
-            self.read(logits[row, [column[place] for place in places[row]]], sequence.ids[-sequence.n_scored :])
-            for row, sequence in enumerate(batch)
+            self.read(logits[inputs[one.ids[:-1]], [column[place] for place in read]], one.ids[-one.n_scored :])
+            for one, read in zip(batch, places, strict=True)
         ]
 
     def logits(self, ids: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
@@ -109,7 +111,7 @@ def padded_batches(sequences: Sequence[Scorable], *, tokens: int, vocabulary: in
     iterator of list of int
         Positions in `sequences`, longest first; a sequence longer than `tokens` stands alone.
     """
-    order = sorted(range(len(sequences)), key=lambda i: (-len(sequences[i].ids), sequences[i].n_scored, i))
+    order = sorted(range(len(sequences)), key=lambda i: (-len(sequences[i].ids), sequences[i].ids, sequences[i].n_scored))
     batch: list[int] = []
     width, scored = 0, 0
     for index in order:

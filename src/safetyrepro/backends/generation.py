@@ -57,6 +57,13 @@ class Generator:
         Turns drawn tokens into text.
     settings : GenerationConfig or None
         The model's own generation settings: which tokens end an answer, and how it draws by default.
+    eos : int or None
+        The tokenizer's last token; it ends an answer too.
+
+    Attributes
+    ----------
+    prompted, padded, drawn : int
+        Tokens so far: of prompts, of prompts with padding, of answers.
     """
 
     def __init__(self, forward: Forward, encoder: Encoder, settings: GenerationConfig | None, *, eos: int | None) -> None:
@@ -66,6 +73,9 @@ class Generator:
         self._forward = forward
         self._encoder = encoder
         self._settings = settings
+        self.prompted = 0
+        self.padded = 0
+        self.drawn = 0
 
     def answers(self, batch: Sequence[Encoded]) -> list[Answer]:
         """Answer requests together; the result of each is what it would be alone, up to rounding."""
@@ -81,6 +91,9 @@ class Generator:
                 if all(draft.finished is not None for draft in drafts):
                     break
                 logits = memory.after(drawn)
+        self.prompted += sum(map(len, prompts))
+        self.padded += len(prompts) * max(map(len, prompts))
+        self.drawn += sum(len(draft.ids) for draft in drafts)
         return [draft.finished for draft in drafts if draft.finished is not None]
 
     def _draft(self, encoded: Encoded) -> _Draft:

@@ -10,11 +10,14 @@ from typing import Self
 from safetyrepro.backends.base import Encoded
 from safetyrepro.backends.checkpoint import Loaded, find_checkpoint, load_checkpoint
 from safetyrepro.backends.encoding import Encoder, length_limit
-from safetyrepro.backends.forward import Forward, Scorable, in_halves, padded_batches
+from safetyrepro.backends.forward import Forward, in_halves
 from safetyrepro.backends.generation import Generator
+from safetyrepro.backends.prefix import Scorable
 from safetyrepro.backends.replies import failed, generated, scored
+from safetyrepro.backends.scoring import Scorer
 from safetyrepro.envelope import Evidence, Factor, Level, Source, Stage
 from safetyrepro.errors import MissingDependency, ModelError
+from safetyrepro.manifest import TokenCounts
 from safetyrepro.records import Request, RequestKind, Response
 from safetyrepro.study import EngineSpec, ModelSpec
 
@@ -69,6 +72,24 @@ class HfBackend:
         self._encoder = Encoder(loaded.tokenizer, loaded.identity, max_length=limit, generation=settings)
         self._generator = Generator(self._forward, self._encoder, settings, eos=loaded.tokenizer.eos_token_id)
         self._threads = _set_threads(engine.threads)
+        self._scorer = Scorer(self._forward, batch_tokens=engine.batch_tokens, share=engine.share_prefixes)
+
+    @property
+    def counters(self) -> TokenCounts:
+        """Tokens so far, of log-likelihoods and prompts; drawn tokens apart."""
+        scorer, generator = self._scorer, self._generator
+        return TokenCounts(
+            planned=scorer.naive + generator.prompted,
+            computed=scorer.computed + generator.prompted,
+            padded=scorer.padded + generator.padded,
+            limit=scorer.limit + generator.prompted,
+            generated=generator.drawn,
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the run should know about how it was computed, such as a path that this architecture does not take."""
+        return tuple(self._scorer.notes)
 
     def encode(self, requests: Sequence[Request]) -> list[Encoded]:
         """Render and tokenize requests, in order; asks nothing of the model."""
@@ -86,7 +107,7 @@ class HfBackend:
         """Let the model go and put the number of threads back."""
         if self._threads is not None:
             _set_threads(self._threads)
-        del self._forward, self._generator
+        del self._forward, self._generator, self._scorer
 
     def __enter__(self) -> Self:
         return self
@@ -96,13 +117,11 @@ class HfBackend:
 
     def _scored(self, asked: Sequence[Encoded]) -> Iterator[Response]:
         sequences = [Scorable(one.context_ids + one.continuation_ids, len(one.continuation_ids)) for one in asked]
-        tokens, vocabulary = self._engine.batch_tokens, self._forward.vocabulary
-        for batch in padded_batches(sequences, tokens=tokens, vocabulary=vocabulary):
-            for index, scores in in_halves(batch, lambda part: self._forward.score([sequences[i] for i in part])):
-                if scores is None:
-                    yield failed(asked[index], OUT_OF_MEMORY)
-                else:
-                    yield scored(asked[index], scores.logprobs, greedy=scores.greedy)
+        for index, scores in self._scorer.scores(sequences):
+            if scores is None:
+                yield failed(asked[index], OUT_OF_MEMORY)
+            else:
+                yield scored(asked[index], scores.logprobs, greedy=scores.greedy)
 
     def _generated(self, asked: Sequence[Encoded]) -> Iterator[Response]:
         for batch in _generation_batches(asked, tokens=self._engine.batch_tokens):
