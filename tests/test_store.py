@@ -24,7 +24,7 @@ def store(tmp_path: Path) -> Store:
         made.replace_records([record(item="i0"), record(item="i1", value=None)], "unit")
         made.add_responses([response(key="k0"), response(key="k1", text="no\x00\u2028 <b>")], "unit")
         made.add_prompts({"d0": "a prompt"}, "unit")
-        made.update(complete=True)
+        made.update({"complete": True})
     return made
 
 

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from safetyrepro import __version__
-from safetyrepro.commands import analyze, card, ingest, init, mend, plan, run, schema
+from safetyrepro.commands import analyze, card, gate, ingest, init, mend, plan, run, schema
 from safetyrepro.errors import SafetyReproError
+from safetyrepro.parameters import Quiet, StoreOut, StudyArgument
 
 app = typer.Typer(
     name="safetyrepro",
@@ -23,13 +24,7 @@ app = typer.Typer(
 
 
 @app.command()
-def reproduce(
-    study: Annotated[
-        str, typer.Argument(help="A study.yaml, or the name of one that ships: quickstart, paper, paper-extended.")
-    ],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the store. Default: results/NAME.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
-) -> None:
+def reproduce(study: StudyArgument, *, out: StoreOut = None, quiet: Quiet = False) -> None:
     """The whole walk: study -> plan -> store -> analysis -> card."""
     from safetyrepro.analysis import analyze as analyze_store
     from safetyrepro.card import make_card
@@ -51,12 +46,9 @@ def reproduce(
 
 
 @app.command()
-def quickstart(
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the store. Default: results/quickstart.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
-) -> None:
+def quickstart(*, out: StoreOut = None, quiet: Quiet = False) -> None:
     """The whole walk on three tiny models and a small suite that ship with the package: no download, about two minutes."""
-    reproduce("quickstart", out, quiet)
+    reproduce("quickstart", out=out, quiet=quiet)
 
 
 app.command(name="init")(init.init)
@@ -65,6 +57,7 @@ app.command(name="run")(run.run)
 app.add_typer(ingest.app, name="ingest")
 app.command(name="analyze")(analyze.analyze)
 app.command(name="card")(card.card)
+app.command(name="gate")(gate.gate)
 app.command(name="mend")(mend.mend)
 app.command(name="schema")(schema.schema)
 

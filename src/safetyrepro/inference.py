@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from safetyrepro.estimands import Aggregation, Direction
 from safetyrepro.scores import ScoreTable
-from safetyrepro.stats.intervals import flip_rate_limits, simultaneous_band
+from safetyrepro.stats.intervals import FlipRateLimits, flip_rate_limits, simultaneous_band
 from safetyrepro.stats.multiplicity import benjamini_hochberg, holm
 from safetyrepro.stats.power import minimum_detectable_difference
 from safetyrepro.stats.support import PairSupport, SupportWord, pair_support, support_word
@@ -75,21 +75,21 @@ class PairInference:
     """Whether all sign vectors were listed."""
     n_units: int
     """Items or clusters that were flipped."""
-    band: tuple[BandPoint | None, ...]
+    band: tuple[BandPoint | None, ...] = ()
     """Simultaneous 1 - alpha band over the configurations; empty below 50 units and for targets."""
-    supported_plus: int | None
+    supported_plus: int | None = None
     """Configurations whose interval lies above zero: a lower limit of the true number."""
-    supported_minus: int | None
+    supported_minus: int | None = None
     """Configurations whose interval lies below zero."""
-    flip_rate_low: float | None
+    flip_rate_low: float | None = None
     """Lower limit of the true flip rate that the band implies."""
-    flip_rate_high: float | None
+    flip_rate_high: float | None = None
     """Upper limit of the true flip rate that the band implies."""
-    noise_flip_rate: float | None
+    noise_flip_rate: float | None = None
     """Mean flip rate that two indistinguishable models would show on these items."""
-    discordance: float | None
+    discordance: float | None = None
     """Share of item comparisons on which the two differ, over all configurations."""
-    minimum_detectable_difference: float | None
+    minimum_detectable_difference: float | None = None
     """Difference that these items would have shown with power .8 under the band's critical value."""
     holm: float | None = None
     """p_reversal, Holm-adjusted over the family."""
@@ -215,10 +215,11 @@ def _direct_pairs(
         alpha=options.alpha,
     )
     span = float(max(table.estimand.high - table.estimand.low, np.abs(differences).max(initial=0.0)))
-    return [
-        _direct_pair(table, pair, entry, arrays[i], span, options, name)
-        for i, (pair, entry) in enumerate(zip(pairs, support, strict=True))
-    ]
+    found = []
+    for pair, entry, array in zip(pairs, support, arrays, strict=True):
+        rng = generator(options, name, *(table.models[index] for index in pair), "band")
+        found.append(_direct_pair(table, pair, entry, array, band=_band(array, cluster, span, rng=rng, options=options)))
+    return found
 
 
 def _clusters(cluster: NDArray[np.intp]) -> NDArray[np.intp] | None:
@@ -227,37 +228,15 @@ def _clusters(cluster: NDArray[np.intp]) -> NDArray[np.intp] | None:
 
 
 def _direct_pair(
-    table: ScoreTable,
-    pair: tuple[int, int],
-    support: PairSupport,
-    arrays: tuple[Floats, Flags],
-    span: float,
-    options: InferenceOptions,
-    name: str,
+    table: ScoreTable, pair: tuple[int, int], support: PairSupport, arrays: tuple[Floats, Flags], *, band: _Band
 ) -> PairInference:
     difference, known = arrays
-    a, b = (table.models[index] for index in pair)
-    band = simultaneous_band(
-        difference,
-        cluster=_clusters(table.cluster_index),
-        known=known,
-        rng=generator(options, name, a, b, "band"),
-        level=1 - options.alpha,
-        draws=options.draws,
-        span=span,
-    )
-    limits = flip_rate_limits(band) if band else None
-    discordance = float((difference[known] != 0).mean()) if known.any() else None
     test = support.reversal
-    points: tuple[BandPoint | None, ...] = ()
-    if band is not None:
-        points = tuple(
-            None if low is None or high is None else BandPoint(low=low, high=high)
-            for low, high in zip(band.low, band.high, strict=True)
-        )
+    discordance = float((difference[known] != 0).mean()) if known.any() else None
+    scale = table.estimand.high - table.estimand.low
     return PairInference(
-        a=a,
-        b=b,
+        a=table.models[pair[0]],
+        b=table.models[pair[1]],
         word=support.word,
         p_reversal=test.p_reversal,
         p_plus=test.p_plus,
@@ -267,17 +246,45 @@ def _direct_pair(
         draws=test.draws,
         exhaustive=test.exhaustive,
         n_units=test.n_units,
-        band=points,
-        supported_plus=limits.supported_plus if limits else None,
-        supported_minus=limits.supported_minus if limits else None,
-        flip_rate_low=limits.low if limits else None,
-        flip_rate_high=limits.high if limits else None,
+        band=band.points,
+        supported_plus=band.limits.supported_plus if band.limits else None,
+        supported_minus=band.limits.supported_minus if band.limits else None,
+        flip_rate_low=band.limits.low if band.limits else None,
+        flip_rate_high=band.limits.high if band.limits else None,
         noise_flip_rate=support.noise_flip_rate,
         discordance=discordance,
-        minimum_detectable_difference=_detectable(
-            test.n_units, discordance, band.critical if band else None, scale=table.estimand.high - table.estimand.low
-        ),
+        minimum_detectable_difference=_detectable(test.n_units, discordance, band.critical, scale=scale),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Band:
+    """The simultaneous band of a pair, or the lack of one."""
+
+    points: tuple[BandPoint | None, ...] = ()
+    limits: FlipRateLimits | None = None
+    critical: float | None = None
+
+
+def _band(
+    arrays: tuple[Floats, Flags], cluster: NDArray[np.intp], span: float, *, rng: np.random.Generator, options: InferenceOptions
+) -> _Band:
+    band = simultaneous_band(
+        arrays[0],
+        cluster=_clusters(cluster),
+        known=arrays[1],
+        rng=rng,
+        level=1 - options.alpha,
+        draws=options.draws,
+        span=span,
+    )
+    if band is None:
+        return _Band()
+    points = tuple(
+        None if low is None or high is None else BandPoint(low=low, high=high)
+        for low, high in zip(band.low, band.high, strict=True)
+    )
+    return _Band(points, flip_rate_limits(band), band.critical)
 
 
 def _detectable(n_units: int, discordance: float | None, critical: float | None, *, scale: float) -> float | None:
@@ -295,41 +302,22 @@ def _target_pair(
     assert target is not None
     both = (table.known[a] & table.known[b] & (table.scored[a] & table.scored[b])[:, None]).T
     first, second = (np.where(both, item_terms(table, model).T, 0.0) for model in pair)
-    test = target_test(
-        first,
-        second,
-        target=target,
-        cluster=_clusters(cluster),
-        known=both,
-        rng=generator(options, name, table.models[a], table.models[b], "target"),
-        draws=options.draws,
-    )
+    rng = generator(options, name, table.models[a], table.models[b], "target")
+    test = target_test(first, second, target=target, cluster=_clusters(cluster), known=both, rng=rng, draws=options.draws)
+    ps = (test.p_plus, test.p_minus, test.p_a_everywhere, test.p_b_everywhere)
     return PairInference(
         a=table.models[a],
         b=table.models[b],
-        word=support_word(
-            p_plus=test.p_plus,
-            p_minus=test.p_minus,
-            p_a_everywhere=test.p_a_everywhere,
-            p_b_everywhere=test.p_b_everywhere,
-            alpha=options.alpha,
-        ),
+        word=support_word(p_plus=ps[0], p_minus=ps[1], p_a_everywhere=ps[2], p_b_everywhere=ps[3], alpha=options.alpha),
         p_reversal=test.p_reversal,
-        p_plus=test.p_plus,
-        p_minus=test.p_minus,
-        p_a_everywhere=test.p_a_everywhere,
-        p_b_everywhere=test.p_b_everywhere,
+        p_plus=ps[0],
+        p_minus=ps[1],
+        p_a_everywhere=ps[2],
+        p_b_everywhere=ps[3],
         draws=test.draws,
         exhaustive=test.exhaustive,
         n_units=test.n_units,
-        band=(),
-        supported_plus=None,
-        supported_minus=None,
-        flip_rate_low=None,
-        flip_rate_high=None,
-        noise_flip_rate=None,
         discordance=float((first != second)[both].mean()) if both.any() else None,
-        minimum_detectable_difference=None,
     )
 
 

@@ -108,7 +108,7 @@ def ingest_table(path: Path, folder: Path, *, options: TableOptions | None = Non
             own = [record for record in records if record.cell.benchmark == entry.name]
             store.replace_records(own, f"{entry.name}, from {path.name}")
         finished = store.manifest.stamp.model_copy(update={"finished": stamp_time(now())})
-        store.update(stamp=finished, complete=True)
+        store.update({"stamp": finished, "complete": True})
     return store
 
 

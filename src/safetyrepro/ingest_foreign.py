@@ -193,11 +193,14 @@ def _build(
             notes += [f"{one.model} on {one.benchmark}: {note}" for note in one.cell.run.notes]
         batches.flush()
         kept = tuple(dict.fromkeys(notes))
+        note = " ".join(kept[:MAX_NOTES]) + (f" {len(kept) - MAX_NOTES} more notes." if len(kept) > MAX_NOTES else "")
         store.update(
-            benchmarks=tuple(_bounded(entry, observed, len(items[entry.name].names), options) for entry in entries),
-            note=" ".join(kept[:MAX_NOTES]) + (f" {len(kept) - MAX_NOTES} more notes." if len(kept) > MAX_NOTES else ""),
-            stamp=store.manifest.stamp.model_copy(update={"finished": stamp_time(now())}),
-            complete=True,
+            {
+                "benchmarks": tuple(_bounded(entry, observed, len(items[entry.name].names), options) for entry in entries),
+                "note": note,
+                "stamp": store.manifest.stamp.model_copy(update={"finished": stamp_time(now())}),
+                "complete": True,
+            }
         )
     return kept
 

@@ -73,12 +73,12 @@ def run(plan: Plan, folder: Path, *, progress: Progress | None = None) -> Store:
     store = Store.create(folder, _manifest(plan))
     with store.writing():
         write_study(plan.study, folder / STUDY)
-        answered = {response.key: response for response in store.responses()}
-        waiting = [entry for load in plan.loads for entry in _run_load(plan, load, store, answered, progress)]
+        shared = _Run(plan, store, {response.key: response for response in store.responses()}, progress)
+        waiting = [entry for load in plan.loads for entry in _run_load(shared, load)]
         if waiting and plan.judge is not None:
-            _run_judge(plan, plan.judge, store, answered, waiting, progress)
+            _run_judge(shared, plan.judge, waiting)
         finished = store.manifest.stamp.model_copy(update={"finished": stamp_time(now())})
-        store.update(stamp=finished, complete=True)
+        store.update({"stamp": finished, "complete": True})
         _write_lock(store)
     return store
 
@@ -105,14 +105,29 @@ class _Waiting:
     answers: Answers
 
 
-def _run_load(plan: Plan, load: LoadPlan, store: Store, answered: dict[str, Response], progress: Progress) -> list[_Waiting]:
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What every step of a run shares."""
+
+    plan: Plan
+    store: Store
+    answered: dict[str, Response]
+    progress: Progress
+
+    def asking(self, backend: Backend) -> _Asking:
+        """Something that asks one backend what the store lacks."""
+        return _Asking(backend, self.store, self.answered, self.progress, self.plan.study.engine.group_size)
+
+
+def _run_load(run: _Run, load: LoadPlan) -> list[_Waiting]:
     """Ask one loading everything; units that need no judge are scored at once."""
+    plan = run.plan
     module = backend_module(plan.study.backend)
     waiting = []
-    progress.note(f"loading {load.label}")
+    run.progress.note(f"loading {load.label}")
     with module.open_backend(load.model, dict(load.settings), plan.study.engine, folder=plan.folder) as backend:
-        _remember_load(store, load, backend.identity)
-        asking = _Asking(backend, store, answered, progress, plan.study.engine.group_size)
+        _remember_load(run.store, load, backend.identity)
+        asking = run.asking(backend)
         for benchmark in plan.benchmarks:
             unit = Unit(load, benchmark, plan.configurations(load, benchmark))
             if not unit.configurations:
@@ -121,29 +136,22 @@ def _run_load(plan: Plan, load: LoadPlan, store: Store, answered: dict[str, Resp
             if plan.judge is not None and judgements_wanted(unit, answers):
                 waiting.append(_Waiting(unit, answers))
             else:
-                store.replace_records(unit_records(unit, answers, None), unit.label)
+                run.store.replace_records(unit_records(unit, answers, None), unit.label)
         asking.count()
     return waiting
 
 
-def _run_judge(
-    plan: Plan,
-    judge: ModelSpec,
-    store: Store,
-    answered: dict[str, Response],
-    waiting: Sequence[_Waiting],
-    progress: Progress,
-) -> None:
+def _run_judge(run: _Run, judge: ModelSpec, waiting: Sequence[_Waiting]) -> None:
     """Ask the judge about every answer that waits for it, then score those units; the judge is loaded once."""
-    module = backend_module(plan.study.backend)
+    module = backend_module(run.plan.study.backend)
     load = LoadPlan(judge, tuple((factor.name, factor.levels[0].name) for factor in module.FACTORS))
-    progress.note(f"loading the judge {load.label}")
-    with module.open_backend(judge, dict(load.settings), plan.study.engine, folder=plan.folder) as backend:
-        _remember_load(store, load, backend.identity)
-        asking = _Asking(backend, store, answered, progress, plan.study.engine.group_size)
+    run.progress.note(f"loading the judge {load.label}")
+    with module.open_backend(judge, dict(load.settings), run.plan.study.engine, folder=run.plan.folder) as backend:
+        _remember_load(run.store, load, backend.identity)
+        asking = run.asking(backend)
         for entry in waiting:
             judged = asking.ask(f"{judge.name} judging {entry.unit.label}", judgements_wanted(entry.unit, entry.answers))
-            store.replace_records(unit_records(entry.unit, entry.answers, judged), entry.unit.label)
+            run.store.replace_records(unit_records(entry.unit, entry.answers, judged), entry.unit.label)
         asking.count()
 
 
@@ -186,7 +194,7 @@ class _Asking:
         """Add what the backend counted to the manifest."""
         counts = getattr(self.backend, "counters", None)
         if isinstance(counts, TokenCounts):
-            self.store.update(tokens=_added(self.store.manifest.tokens, counts))
+            self.store.update({"tokens": _added(self.store.manifest.tokens, counts)})
 
 
 def _neighbourhood(entry: Encoded) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
@@ -233,7 +241,7 @@ def _remember_load(store: Store, load: LoadPlan, identity: ModelIdentity) -> Non
         revision=identity.revision or "not recorded",
     )
     others = [known for known in store.manifest.loads if (known.name, known.load) != (entry.name, entry.load)]
-    store.update(loads=(*others, entry))
+    store.update({"loads": (*others, entry)})
 
 
 def _added(one: TokenCounts, other: TokenCounts) -> TokenCounts:

@@ -110,13 +110,11 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 def _processor() -> str:
     try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8") as stream:
-            for line in stream:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        pass
-    return platform.processor() or NOT_RECORDED
+        lines = []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or NOT_RECORDED
 
 
 def _accelerator() -> str:

@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -117,8 +117,8 @@ class Store:
         """Write the manifest, whole."""
         write_whole(self.folder / MANIFEST, (self.manifest.model_dump_json(indent=1) + "\n").encode())
 
-    def update(self, **changes: object) -> None:
-        """Change fields of the manifest and write it."""
+    def update(self, changes: Mapping[str, object]) -> None:
+        """Change fields of the manifest, by name, and write it."""
         self.manifest = self.manifest.model_copy(update=changes)
         self.save()
 
@@ -136,7 +136,7 @@ class Store:
         """Write the records of a unit; a part of the same unit that holds other records is superseded."""
         entry = _entry("records", write_records(self.folder / "records", records), unit)
         stale = [part for part in self.manifest.parts if part.kind == "records" and part.unit == unit and part != entry]
-        self.update(parts=(*(part for part in self.manifest.parts if part not in stale and part != entry), entry))
+        self.update({"parts": (*(part for part in self.manifest.parts if part not in stale and part != entry), entry)})
         for part in stale:
             if all(part.name != kept.name for kept in self.manifest.parts):
                 (self.folder / "records" / part.name).unlink(missing_ok=True)
@@ -183,7 +183,7 @@ class Store:
 
     def _add(self, entry: PartEntry) -> None:
         if entry not in self.manifest.parts:
-            self.update(parts=(*self.manifest.parts, entry))
+            self.update({"parts": (*self.manifest.parts, entry)})
 
     def _adopt_orphans(self) -> None:
         """Take in parts that were renamed into place just before a kill; drop unfinished ones."""
@@ -255,5 +255,5 @@ def mend(folder: Path) -> list[PartEntry]:
             dropped.append(part)
         if dropped:
             kept = tuple(part for part in store.manifest.parts if part not in dropped)
-            store.update(parts=kept, complete=False)
+            store.update({"parts": kept, "complete": False})
     return dropped

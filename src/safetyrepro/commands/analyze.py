@@ -2,45 +2,39 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from safetyrepro.parameters import Alpha, Draws, ItemChoice, Models, Policy, Seed, StoreArgument, Where
+
+if TYPE_CHECKING:
+    from safetyrepro.analysis import Analysis
+
 
 def analyze(
-    store: Annotated[Path, typer.Argument(help="A store made by run or ingest.")],
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the analysis as JSON (see `safetyrepro schema analysis`).")
-    ] = False,
-    where: Annotated[
-        list[str] | None, typer.Option("--where", help="FACTOR=LEVEL[,LEVEL]: read only these configurations. Repeatable.")
-    ] = None,
-    models: Annotated[str | None, typer.Option("--models", help="A,B: compare only these, in this order.")] = None,
-    items: Annotated[
-        str, typer.Option("--items", help="as-is: each cell averages what it holds; common: only items that every model has.")
-    ] = "as-is",
-    policy: Annotated[
-        str | None, typer.Option("--policy", help="wrong, dropped or dropped_pairwise: how unreadable answers count.")
-    ] = None,
-    draws: Annotated[
-        int, typer.Option("--draws", min=0, help="Sign vectors for what the items can bear; 0 leaves that half out.")
-    ] = 10_000,
-    alpha: Annotated[float, typer.Option("--alpha", min=0.0001, max=0.5, help="Level of the verdict words.")] = 0.05,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the draws.")] = 0,
+    store: StoreArgument,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON (`safetyrepro schema analysis` describes it).")] = False,
+    where: Where = None,
+    models: Models = None,
+    items: ItemChoice = "as-is",
+    policy: Policy = None,
+    draws: Draws = 10_000,
+    alpha: Alpha = 0.05,
+    seed: Seed = 0,
     estimands: Annotated[bool, typer.Option("--estimands", help="Print every estimand, not only the primary ones.")] = False,
-    pairs: Annotated[int, typer.Option("--pairs", help="Pairs to print in full; every pair is in the table.")] = 6,
+    pairs: Annotated[int, typer.Option("--pairs", help="Witnesses to print for each benchmark.")] = 6,
 ) -> None:
     """Say for every benchmark and pair of models in how many configurations each is ahead, and show the witness of a reversal.
 
     A reversal is two configurations that put the models in strictly opposite order. It is a fact about these scores; whether
     the items can bear it is said apart from it.
     """
-    from safetyrepro.analysis import Analysis, AnalysisOptions
+    from safetyrepro.analysis import AnalysisOptions
     from safetyrepro.analysis import analyze as analyze_store
     from safetyrepro.inference import InferenceOptions
     from safetyrepro.options import parse_choice, parse_conditions, parse_names
-    from safetyrepro.render.terminal import print_analysis
     from safetyrepro.scores import FailurePolicy, ItemRule
     from safetyrepro.store import open_store
 
@@ -53,8 +47,16 @@ def analyze(
     )
     analysis = analyze_store(open_store(store), options)
     if json:
-        from pydantic import TypeAdapter
-
-        typer.echo(TypeAdapter(Analysis).dump_json(analysis, indent=1).decode())
+        _print_json(analysis)
     else:
+        from safetyrepro.render.terminal import print_analysis
+
         print_analysis(analysis, pairs=pairs, every_estimand=estimands)
+
+
+def _print_json(analysis: Analysis) -> None:
+    from pydantic import TypeAdapter
+
+    from safetyrepro.analysis import Analysis
+
+    typer.echo(TypeAdapter(Analysis).dump_json(analysis, indent=1).decode())

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json as json_text
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from safetyrepro.parameters import DataFolder, Items, Models, Only, StudyArgument, TierName
+
 
 def plan(
-    study: Annotated[
-        str, typer.Argument(help="A study.yaml, or the name of one that ships: quickstart, paper, paper-extended.")
-    ],
+    study: StudyArgument,
+    *,
     json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON, with one row for each cell.")] = False,
-    only: Annotated[str | None, typer.Option("--only", help="A,B: only these benchmarks.")] = None,
-    models: Annotated[str | None, typer.Option("--models", help="A,B: only these models.")] = None,
-    items: Annotated[int | None, typer.Option("--items", min=1, help="Size of each benchmark's subset.")] = None,
-    tier: Annotated[str | None, typer.Option("--tier", help="core or stress: only this tier.")] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="Folder with one folder of data for each benchmark.")] = None,
+    only: Only = None,
+    models: Models = None,
+    items: Items = None,
+    tier: TierName = None,
+    data: DataFolder = None,
 ) -> None:
     """Show what a study will do: factors, levels, tiers, what is left out and why, cells, loads, prompts and requests.
 

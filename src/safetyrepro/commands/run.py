@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+from safetyrepro.parameters import DataFolder, Items, Models, Only, Quiet, StoreOut, StudyArgument, TierName
 
 
 def run(
-    study: Annotated[
-        str, typer.Argument(help="A study.yaml, or the name of one that ships: quickstart, paper, paper-extended.")
-    ],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the store. Default: results/NAME.")] = None,
-    only: Annotated[str | None, typer.Option("--only", help="A,B: only these benchmarks.")] = None,
-    models: Annotated[str | None, typer.Option("--models", help="A,B: only these models.")] = None,
-    items: Annotated[int | None, typer.Option("--items", min=1, help="Size of each benchmark's subset.")] = None,
-    tier: Annotated[str | None, typer.Option("--tier", help="core or stress: only this tier.")] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="Folder with one folder of data for each benchmark.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    study: StudyArgument,
+    *,
+    out: StoreOut = None,
+    only: Only = None,
+    models: Models = None,
+    items: Items = None,
+    tier: TierName = None,
+    data: DataFolder = None,
+    quiet: Quiet = False,
 ) -> None:
     """Ask the models whatever the store does not hold yet.
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 REQUIRED = ("model", "benchmark", "item_id", "score")
 OPTIONAL = ("cluster", "stratum", "status", "repeat")
 MAX_UNPACKED_BYTES = 16_000_000_000
+GZIP_MAGIC = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,17 +192,20 @@ class _RowReader:
 @contextmanager
 def _opened(path: Path) -> Iterator[io.BufferedReader]:
     try:
-        with path.open("rb") as raw:
-            magic = raw.read(2)
-            raw.seek(0)
-            if magic == b"\x1f\x8b":
-                with gzip.open(raw) as unpacked:
-                    yield io.BufferedReader(_Limited(unpacked, path))
-            else:
-                yield raw
+        with path.open("rb") as raw, _unpacked(raw, path) as stream:
+            yield stream
     except (OSError, EOFError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise IngestError(str(path), found=f"cannot be read ({reason})", remedy="Name an existing, whole file.") from error
+
+
+@contextmanager
+def _unpacked(raw: io.BufferedReader, path: Path) -> Iterator[io.BufferedReader]:
+    if raw.peek(2)[:2] != GZIP_MAGIC:
+        yield raw
+        return
+    with gzip.open(raw) as unpacked:
+        yield io.BufferedReader(_Limited(unpacked, path))
 
 
 class _Limited(io.RawIOBase):
