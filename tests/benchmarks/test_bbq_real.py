@@ -14,7 +14,8 @@ from builders import response
 from safetyrepro.benchmarks import bbq
 from safetyrepro.benchmarks.bbq_bias import helm_biased, lm_eval_biased, official_biased
 from safetyrepro.benchmarks.bbq_files import METADATA_COLUMNS, METADATA_FILE, REVISION
-from safetyrepro.benchmarks.data import LoadedData, git_blob_id, load_data
+from safetyrepro.benchmarks.data import LoadedData, load_data
+from safetyrepro.benchmarks.editions import git_blob_id
 from safetyrepro.benchmarks.tables import read_table
 from safetyrepro.envelope import Configuration
 from safetyrepro.errors import DataError

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from safetyrepro.benchmarks import data
+from safetyrepro.benchmarks import editions
 from safetyrepro.benchmarks.base import DataFile, DataSource
 from safetyrepro.benchmarks.data import load_data
 from safetyrepro.errors import DataError
@@ -74,7 +74,7 @@ def test_a_git_blob_id_is_a_digest_as_git_computes_it(tmp_path: Path) -> None:
     write(tmp_path, "data/one.txt", CONTENT)
     git = subprocess.run(["git", "hash-object", tmp_path / "data/one.txt"], capture_output=True, text=True, check=True)
     blob = f"git-sha1:{git.stdout.strip()}"
-    assert data.git_blob_id(CONTENT) == blob
+    assert editions.git_blob_id(CONTENT) == blob
     assert load_data(benchmark(DataFile(path="data/one.txt", sha256=(blob,))), tmp_path, strict=True).edition == "pinned"
 
 
@@ -100,16 +100,16 @@ def test_a_damaged_packed_file_is_refused(tmp_path: Path, content: bytes) -> Non
 
 
 def test_a_file_that_grows_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "MAX_FILE_BYTES", 100)
+    monkeypatch.setattr(editions, "MAX_FILE_BYTES", 100)
     write(tmp_path, "data/one.txt.gz", gzip.compress(b"x" * 101))
     with pytest.raises(DataError, match="more than 128 MB"):
         load_data(benchmark(ONE), tmp_path)
 
 
 def test_text_is_utf8_without_its_mark_and_with_its_own_line_ends() -> None:
-    assert data.decoded("\ufeffä\r\nb\n".encode(), "f") == "ä\r\nb\n"
+    assert editions.decoded("\ufeffä\r\nb\n".encode(), "f") == "ä\r\nb\n"
     with pytest.raises(DataError, match="f: byte 2 is not UTF-8"):
-        data.decoded(b"ab\xff", "f")
+        editions.decoded(b"ab\xff", "f")
 
 
 def texts(files: Mapping[str, bytes]) -> Mapping[str, str]:

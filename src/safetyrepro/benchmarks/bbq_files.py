@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 
-from safetyrepro.benchmarks.data import decoded
+from safetyrepro.benchmarks.editions import decoded
 from safetyrepro.benchmarks.tables import read_table
 from safetyrepro.errors import DataError
 from safetyrepro.records import Item, Json

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetyrepro.benchmarks.base import Benchmark, DataFile
-from safetyrepro.benchmarks.data import LOCAL, MAX_FILE_BYTES, edition_of, read_bytes, text_files_of
+from safetyrepro.benchmarks.editions import LOCAL, MAX_FILE_BYTES, edition_of, read_bytes, text_files_of
 from safetyrepro.errors import DataError
 
 if TYPE_CHECKING:
@@ -140,20 +140,19 @@ def _receive(file: DataFile, part: Path, *, client: httpx.Client, deadline: floa
                 expected="the pinned file; it may have moved or be gone",
                 remedy=_USE_FOLDER,
             )
-        mode = "ab" if response.status_code == 206 else "wb"
-        with part.open(mode) as out:
+        with part.open("ab" if response.status_code == 206 else "wb") as out:
             for block in response.iter_bytes():
                 out.write(block)
-                if out.tell() > MAX_FILE_BYTES:
-                    raise DataError(file.url, found="the server sends more than 128 MB", remedy=_USE_FOLDER)
-                if time.monotonic() > deadline:
-                    raise DataError(
-                        file.url,
-                        found=f"too slow: {out.tell()} bytes before the time for one file was over",
-                        remedy=_USE_FOLDER,
-                    )
+                _check_limits(file, out.tell(), deadline)
             out.flush()
             os.fsync(out.fileno())
+
+
+def _check_limits(file: DataFile, n_bytes: int, deadline: float) -> None:
+    if n_bytes > MAX_FILE_BYTES:
+        raise DataError(file.url, found="the server sends more than 128 MB", remedy=_USE_FOLDER)
+    if time.monotonic() > deadline:
+        raise DataError(file.url, found=f"too slow: {n_bytes} bytes before the time for one file was over", remedy=_USE_FOLDER)
 
 
 def _keep(file: DataFile, part: Path, target: Path) -> None:

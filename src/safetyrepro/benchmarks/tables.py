@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
-from safetyrepro.benchmarks.data import decoded
+from safetyrepro.benchmarks.editions import decoded
 from safetyrepro.errors import DataError
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import yaml
 
-from safetyrepro.benchmarks.data import decoded
+from safetyrepro.benchmarks.editions import decoded
 from safetyrepro.benchmarks.tables import read_table
 from safetyrepro.errors import DataError
 from safetyrepro.records import Item, Json
