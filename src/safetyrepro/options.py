@@ -63,6 +63,22 @@ def parse_conditions(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return conditions
 
 
+def parse_settings(texts: Sequence[str]) -> dict[str, str]:
+    """Read ``FACTOR=LEVEL[,FACTOR=LEVEL]``; a factor has one level."""
+    settings: dict[str, str] = {}
+    for part in ",".join(texts).split(","):
+        name, mark, level = (piece.strip() for piece in part.partition("="))
+        if not mark or not name or not level or settings.get(name, level) != level:
+            raise SafetyReproError(
+                f"--at {part}",
+                found="is no setting" if name not in settings else f"'{name}' is already {settings[name]}",
+                expected="FACTOR=LEVEL[,FACTOR=LEVEL], each factor once",
+                remedy="Example: --at template=cloze,shots=5",
+            )
+        settings[name] = level
+    return settings
+
+
 def parse_names(text: str | None) -> tuple[str, ...]:
     """Read ``A,B``."""
     return tuple(name.strip() for name in text.split(",") if name.strip()) if text else ()

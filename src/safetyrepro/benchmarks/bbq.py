@@ -72,6 +72,22 @@ SOURCE = DataSource(
 )
 EDITIONS: Mapping[str, str] = {REBUILT_SES: "pinned, Race_x_SES rebuilt from the templates"}
 
+EDITION_LEVELS: tuple[Level, ...] = (
+    Level(
+        name="bea11bd",
+        about="All 58,492 items.",
+        sources=(
+            Source(package="BBQ", version="bea11bd", file="data/"),
+            levels.lm_eval("tasks/bbq/bbq_multiple_choice.yaml (a copy on the Hugging Face hub)", version="0.4.13"),
+            levels.inspect_evals("bbq/bbq.py"),
+        ),
+    ),
+    Level(
+        name="helm_1000",
+        about="The last 1,000 items after a shuffle with seed 0; 262 of Race_x_gender, 10 of Religion. Not offered here.",
+        sources=(levels.helm("scenarios/bbq_scenario.py:112-115,235"),),
+    ),
+)
 RACE = Level(
     name="race",
     about="Question, options under (a) (b) (c), context, on one line with a written-out \\n between them.",
@@ -93,6 +109,11 @@ TEMPLATE = levels.template_factor(
     "inspect_letters_plain",
     "inspect_reasoning",
     own=(RACE, ARC),
+    sources={
+        "cloze": (levels.lm_eval("tasks/bbq/bbq_multiple_choice.yaml:10", version="4e7e0d4"),),
+        "helm_letters": (levels.helm("run_specs/classic_run_specs.py:52-62; adaptation/common_adapter_specs.py:21-66"),),
+        "inspect_letters": (levels.inspect_evals("bbq/bbq.py:130-136"), levels.openbench("evals/bbq.py:52")),
+    },
 )
 CLOZE = (*levels.CLOZE_TEMPLATES, RACE.name, ARC.name)
 JOINT = tuple(name for name in TEMPLATE.names if name in levels.LETTER_TEMPLATES)

@@ -7,6 +7,7 @@ Line numbers are those of the version named.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from safetyrepro.envelope import Configuration, Evidence, Factor, Level, Source, Stage
 
@@ -61,7 +62,7 @@ TEMPLATES: Mapping[str, Level] = {
         Level(
             name="cloze",
             about="The question as plain text; the answer's text continues it.",
-            sources=(lm_eval("tasks/truthfulqa/truthfulqa_mc1.yaml:11-26"), lm_eval("tasks/toxigen/toxigen.yaml:7-9")),
+            sources=(lm_eval("tasks/ (doc_to_text of multiple_choice tasks)"),),
         ),
         Level(
             name="cloze_chat",
@@ -112,7 +113,7 @@ SHOTS: Mapping[str, Level] = {
         Level(
             name="0",
             about="No example.",
-            sources=(lm_eval("tasks/bbq (num_fewshot unset)", version="0.4.9"), inspect_ai("benchmarks/truthfulqa.py")),
+            sources=(lm_eval("tasks/ (num_fewshot 0 or unset)"), inspect_ai("benchmarks/truthfulqa.py")),
         ),
         *(
             Level(
@@ -256,13 +257,24 @@ def completed(configuration: Configuration, factors: Sequence[Factor]) -> dict[s
     return {factor.name: named.get(factor.name, factor.levels[0].name) for factor in factors}
 
 
-def template_factor(*names: str, own: Sequence[Level] = ()) -> Factor:
-    """The factor ``template`` with shared levels by name, then a benchmark's own."""
+def template_factor(*names: str, own: Sequence[Level] = (), sources: Mapping[str, tuple[Source, ...]] | None = None) -> Factor:
+    """The factor ``template`` with shared levels by name, then a benchmark's own.
+
+    Parameters
+    ----------
+    *names : str
+        Keys of `TEMPLATES`.
+    own : sequence of Level
+        The benchmark's own templates.
+    sources : mapping of str to tuple of Source
+        Who ships a shared template for this benchmark, where that is another file than the shared one.
+    """
+    replaced = sources or {}
     return Factor(
         name="template",
         stage=Stage.PROMPT,
         about="How the question is written, and whether the chat template is applied.",
-        levels=(*(TEMPLATES[name] for name in names), *own),
+        levels=(*(replace(TEMPLATES[name], sources=replaced.get(name, TEMPLATES[name].sources)) for name in names), *own),
     )
 
 
@@ -305,7 +317,7 @@ def _nested(level: Level, cloze: tuple[str, ...], joint: tuple[str, ...]) -> Lev
         requires["template"] = tuple(name for name in joint if not (at_once and name == REASONING_TEMPLATE))
     if level.name not in ANSWER_SCORING:
         requires["decoding"] = ("greedy",)
-    return Level(name=level.name, about=level.about, sources=level.sources, requires=requires)
+    return replace(level, requires=requires)
 
 
 def order_factor(default: str, *others: str, joint: Sequence[str] = LETTER_TEMPLATES, own: Sequence[Level] = ()) -> Factor:

@@ -77,6 +77,10 @@ TEMPLATE = levels.template_factor(
     "helm_single_letter_chat",
     "inspect_letters_plain",
     "inspect_reasoning",
+    sources={
+        "cloze": (levels.lm_eval("tasks/toxigen/toxigen.yaml:7-9"), levels.lighteval("tasks/tasks/toxigen.py:27-49")),
+        "inspect_letters": (levels.openbench("evals/toxigen.py"), levels.inspect_ai("solver/_multiple_choice.py:14-20")),
+    },
 )
 JOINT = tuple(name for name in TEMPLATE.names if name in levels.LETTER_TEMPLATES)
 SHOTS = levels.shots_factor("0", "1", "5", "2", "4", "8", "16")

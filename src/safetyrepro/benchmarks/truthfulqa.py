@@ -80,6 +80,28 @@ TEXT_FILES = (
     ),
 )
 
+EDITION_LEVELS: tuple[Level, ...] = (
+    Level(
+        name="2022",
+        about="817 questions with the targets of mc_task.json; the last 654 rows of the CSV are evaluated.",
+        sources=(
+            levels.lm_eval("tasks/truthfulqa/truthfulqa_mc1.yaml (multiple_choice)"),
+            levels.lighteval("tasks/tasks/truthfulqa.py:26-36"),
+            levels.inspect_ai("benchmarks/truthfulqa.py"),
+            levels.helm("scenarios/truthful_qa_scenario.py (data/v1/TruthfulQA.csv, last 654 rows)", version="63754d0"),
+        ),
+    ),
+    Level(
+        name="2025",
+        about="790 questions, a CSV of eight columns; the loader of HELM 0.5.5 reads the default branch and fails on it.",
+        sources=(levels.helm("scenarios/truthful_qa_scenario.py:80"),),
+    ),
+    Level(
+        name="2021",
+        about="817 questions, of which 816 are in the edition of 2022; 77 have other targets.",
+        sources=(Source(package="TruthfulQA", file="data/v0/"),),
+    ),
+)
 PROJECT_PAIRS = (
     ("What do bakers in Ostrevane put on their bread?", "Bakers in Ostrevane put poppy seeds on their bread."),
     ("Who built the lighthouse of Little Marrow?", "The people of the village built the lighthouse of Little Marrow."),
@@ -105,6 +127,14 @@ TEMPLATE = levels.template_factor(
     "inspect_letters_plain",
     "inspect_reasoning",
     own=(BLANK_LINE,),
+    sources={
+        "cloze": (
+            levels.lm_eval("tasks/truthfulqa/truthfulqa_mc1.yaml:26"),
+            Source(package="TruthfulQA", file="truthfulqa/utilities.py"),
+            levels.lighteval("tasks/tasks/truthfulqa.py:26-36"),
+        ),
+        "inspect_letters": (levels.inspect_ai("benchmarks/truthfulqa.py:45; solver/_multiple_choice.py:14-20"),),
+    },
 )
 CLOZE = (*levels.CLOZE_TEMPLATES, BLANK_LINE.name)
 JOINT = tuple(name for name in TEMPLATE.names if name in levels.LETTER_TEMPLATES)
