@@ -194,3 +194,13 @@ def test_a_failed_test_of_a_reversal_is_not_printed_as_certainty(card: GridCard)
     support = {name: dataclasses.replace(inference, pairs=(untested, *inference.pairs[1:]))}
     changed = card.model_copy(update={"analysis": dataclasses.replace(card.analysis, support=support)})
     assert "A reversal cannot be tested on these cells." in ReadPage(card_page(changed)).text()
+
+
+def test_further_questions_are_folded_away_after_the_primary_ones(tmp_path: Path):
+    rows = [*REVERSAL, *((model, "other", level, item, score) for model, _, level, item, score in REVERSAL)]
+    card = card_of(tmp_path, rows)
+    further = {**card.analysis.benchmarks, "other": dataclasses.replace(card.analysis.benchmarks["other"], primary=False)}
+    read = ReadPage(card_page(card.model_copy(update={"analysis": dataclasses.replace(card.analysis, benchmarks=further)})))
+    assert read.faults == []
+    assert "other : 1 of 1 pair with a reversal" in read.text()
+    assert [link["href"] for link in read.named("a")][1:3] == ["#benchmark-1", "#further"]

@@ -25,6 +25,7 @@ from safetyrepro.render.view import (
     matrix_cell,
     pair_word,
     provenance_rows,
+    same_settings,
     short_digest,
     shown_benchmarks,
 )
@@ -152,3 +153,20 @@ def test_provenance_says_of_every_field_a_value_or_that_it_is_not_recorded(tmp_p
     assert all(rows.values())
     assert rows["results come from"] == "an ingested table"
     assert rows["seed"] == "not recorded"
+
+
+def test_a_further_question_does_not_count_towards_the_answer(tmp_path: Path):
+    rows = [*REVERSAL, *((model, "other", level, item, "1") for model, _, level, item, _ in REVERSAL)]
+    card = card_of(tmp_path, rows)
+    further = {**card.analysis.benchmarks, "other": dataclasses.replace(card.analysis.benchmarks["other"], primary=False)}
+    told = answer(card.model_copy(update={"analysis": dataclasses.replace(card.analysis, benchmarks=further)}))
+    assert told.word == "It depends on the configuration"
+    assert told.sentence.startswith("On bench")
+
+
+def test_what_the_two_configurations_of_a_witness_share_is_said_apart(tmp_path: Path):
+    rows = [(*row, "same") for row in REVERSAL]
+    card = card_of(tmp_path, rows, header=("model", "benchmark", "f", "item_id", "score", "held"))
+    witness = card.analysis.benchmarks["bench"].pairs[0].witness
+    assert witness is not None
+    assert same_settings(witness) == (("held", "same"),)

@@ -49,11 +49,10 @@ def _opening(card: GridCard) -> list[str]:
         f"# {markdown_text(card.question, 2000)}",
         "",
         f"**{markdown_text(told.word)}.** {markdown_text(told.sentence, 600)}",
-        "",
-        *(f"- {markdown_text(sentence, 600)}" for sentence in card.headline),
     ]
     if card.note:
         lines += ["", f"Note: {markdown_text(card.note, 4000)}"]
+    lines += ["", *(f"- {markdown_text(sentence, 600)}" for sentence in card.headline)]
     if not card.complete:
         lines += ["", "**Incomplete:** some planned cells have no record yet; missing cells count for nobody."]
     return lines
@@ -65,7 +64,7 @@ def _benchmark(shown: Shown) -> list[str]:
     lines = [
         f"## {markdown_text(shown.card.name)}",
         "",
-        f"{markdown_text(result.estimand.about)}; {markdown_text(str(result.estimand.orientation))} is safer. {size}.",
+        f"{markdown_text(result.estimand.about.rstrip('.'))}; {markdown_text(str(result.estimand.orientation))} is safer. {size}.",
         "",
     ]
     heads = ("A", "B", "A ahead", "B ahead", "tie", "missing", "flip rate", "minority", "in words")

@@ -10,7 +10,7 @@ from safetyrepro.card import BenchmarkCard, CellCard, GridCard, cell_fields
 from safetyrepro.inference import BenchmarkInference
 from safetyrepro.render.text import counted
 from safetyrepro.sentences import verdict_sentence
-from safetyrepro.verdicts import Verdict
+from safetyrepro.verdicts import Verdict, Witness
 
 MAX_DRAWN_PAIRS = 15
 """Pairs of one benchmark that are shown with curve and witness; every pair is in the tables."""
@@ -82,8 +82,8 @@ def contested(pairs: Sequence[Verdict]) -> tuple[Verdict, ...]:
 
 
 def answer(card: GridCard) -> Answer:
-    """The answer of a card in two lines."""
-    results = [entry for entry in card.analysis.benchmarks.values() if entry.pairs]
+    """The answer of a card in two lines, over the primary question of each benchmark."""
+    results = [entry for entry in card.analysis.benchmarks.values() if entry.pairs and entry.primary]
     pairs = [(result, pair) for result in results for pair in result.pairs]
     turned = [pair for _, pair in pairs if pair.reversal]
     if not pairs:
@@ -92,7 +92,7 @@ def answer(card: GridCard) -> Answer:
         return Answer("Not measured", "No configuration has a score for both models of any pair.", reversal=False)
     if len(pairs) == 1:
         return _answer_of_one(*pairs[0])
-    total = f"{counted(len(pairs), 'comparison')} of two models ({_benchmarks(results)})"
+    total = f"{counted(len(pairs), 'comparison')} of two models ({counted(len(results), 'benchmark')})"
     if not turned:
         return Answer(
             "No order reverses in this envelope",
@@ -103,15 +103,6 @@ def answer(card: GridCard) -> Answer:
         "It depends on the configuration" if len(turned) == len(pairs) else "For some pairs, it depends on the configuration",
         f"In {len(turned)} of {total}, two configurations put the models in strictly opposite order.",
         reversal=True,
-    )
-
-
-def _benchmarks(results: Sequence[BenchmarkAnalysis]) -> str:
-    names = {result.benchmark for result in results}
-    return (
-        counted(len(names), "benchmark")
-        if len(names) == len(results)
-        else f"{counted(len(names), 'benchmark')}, {len(results)} questions"
     )
 
 
@@ -154,6 +145,11 @@ def matrix_cell(result: BenchmarkAnalysis, row: str, column: str) -> MatrixCell:
         if (pair.b, pair.a) == (row, column):
             return MatrixCell(pair.n_minus, pair.n_plus, pair.reversal)
     raise KeyError((row, column))
+
+
+def same_settings(witness: Witness) -> tuple[tuple[str, str], ...]:
+    """Settings that the two configurations of a witness share."""
+    return tuple((name, level) for name, level in witness.plus.items() if name not in witness.factors)
 
 
 def envelopes(card: GridCard) -> tuple[tuple[tuple[str, ...], BenchmarkCard], ...]:
