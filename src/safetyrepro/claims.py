@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 import yaml
@@ -13,23 +14,17 @@ from pydantic import Field, ValidationError
 
 from safetyrepro.errors import ClaimError
 from safetyrepro.study import Document
-from safetyrepro.verdicts import Claim, EvidenceLevel, Quantifier, Relation
+from safetyrepro.verdicts import PHRASES, Claim, EvidenceLevel, Quantifier, Relation
 
 MAX_CLAIMS_BYTES = 1_000_000
 EXAMPLE = "A >= B - 0.02 on bbq everywhere where template=cloze"
-WORDS: dict[str, Quantifier] = {
-    "everywhere": Quantifier.EVERYWHERE,
-    "in the core tier": Quantifier.CORE,
-    "for the majority": Quantifier.MAJORITY,
-    "somewhere": Quantifier.SOMEWHERE,
-    "on average": Quantifier.MEAN,
-    "in the worst case": Quantifier.WORST_CASE,
-    "whatever the configurations": Quantifier.DOMINANCE,
-}
+WORDS: Mapping[str, Quantifier] = MappingProxyType({phrase: quantifier for quantifier, phrase in PHRASES.items()})
 """What may stand behind the benchmark, and the quantifier it means."""
+_NAME = r'(?:"[^"]+"|.+?)'
+_NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _SENTENCE = re.compile(
-    r"^\s*(?P<a>.+?)\s*(?P<relation>>=|>)\s*(?P<b>.+?)(?:\s+-\s+(?P<margin>\d+(?:\.\d*)?|\.\d+))?"
-    r"\s+on\s+(?P<benchmark>[^\s:]+)(?::(?P<estimand>\S+))?"
+    rf"^\s*(?P<a>{_NAME})\s*(?P<relation>>=|>)\s*(?P<b>{_NAME})(?:\s+(?P<sign>[-+])\s+(?P<margin>{_NUMBER}))?"
+    rf"\s+on\s+(?P<benchmark>\"[^\"]+\"|[^\s:]+)(?::(?P<estimand>\S+))?"
     rf"(?:\s+(?P<quantifier>{'|'.join(WORDS)}))?(?:\s+where\s+(?P<where>.+?))?\s*$"
 )
 
@@ -65,7 +60,8 @@ def parse_claim(sentence: str, *, where: str = "claim") -> Claim:
     ----------
     sentence : str
         ``A > B [- MARGIN] on BENCHMARK[:ESTIMAND] [QUANTIFIER] [where FACTOR=LEVEL[,LEVEL] [and ...]]``; the quantifiers are
-        the keys of `WORDS`, ``everywhere`` where none is named.
+        the keys of `WORDS`, ``everywhere`` where none is named. ``+ MARGIN`` asks for more than a lead. A name may stand in
+        double quotes.
     where : str
         Place named in errors.
 
@@ -82,17 +78,22 @@ def parse_claim(sentence: str, *, where: str = "claim") -> Claim:
             expected=f"a sentence such as '{EXAMPLE}', with one of: {'; '.join(WORDS)}",
             remedy="Write it so.",
         )
+    size = float(found["margin"] or 0.0)
     return Claim(
-        a=found["a"],
-        b=found["b"],
-        benchmark=found["benchmark"],
+        a=_unquoted(found["a"]),
+        b=_unquoted(found["b"]),
+        benchmark=_unquoted(found["benchmark"]),
         estimand=found["estimand"] or "",
         relation=Relation(found["relation"]),
-        margin=float(found["margin"] or 0.0),
+        margin=-size if found["sign"] == "+" and size else size,
         quantifier=WORDS[found["quantifier"] or "everywhere"],
         where=_conditions(found["where"] or "", sentence, where),
         say=sentence.strip(),
     )
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1] if name.startswith('"') and name.endswith('"') and len(name) > 2 else name
 
 
 def _conditions(text: str, sentence: str, where: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -122,11 +123,17 @@ def read_claims(path: Path) -> tuple[Claim, ...]:
         if path.stat().st_size > MAX_CLAIMS_BYTES:
             raise ClaimError(str(path), found="is larger than 1 MB", expected="a list of claims")
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        document = ClaimFile.model_validate(content)
     except (OSError, UnicodeDecodeError) as error:
         raise ClaimError(str(path), found=f"cannot be read ({error})", remedy="Name a claims.yaml, or use --claim.") from error
     except yaml.YAMLError as error:
         raise ClaimError(str(path), found=f"is not YAML: {' '.join(str(error).split())}", remedy="Correct it.") from error
+    document = _document(content, path)
+    return tuple(_claim(spec, document, f"{path}, claim {number}") for number, spec in enumerate(document.claims, start=1))
+
+
+def _document(content: object, path: Path) -> ClaimFile:
+    try:
+        return ClaimFile.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the document"
@@ -135,24 +142,22 @@ def read_claims(path: Path) -> tuple[Claim, ...]:
             found=f"field '{field}': {first['msg']}",
             remedy="`safetyrepro schema claims` prints what each field may hold.",
         ) from error
-    return tuple(_claim(spec, document, f"{path}, claim {number}") for number, spec in enumerate(document.claims, start=1))
 
 
 def _claim(spec: ClaimSpec, document: ClaimFile, where: str) -> Claim:
     read = parse_claim(spec.claim, where=where)
-    return with_evidence(
+    return replace(
         read,
-        EvidenceLevel(spec.level),
+        evidence=EvidenceLevel(spec.level),
         alpha=spec.alpha if spec.alpha is not None else document.alpha,
         say=spec.say or read.say,
     )
 
 
-def with_evidence(claim: Claim, evidence: EvidenceLevel, *, alpha: float, say: str = "") -> Claim:
-    """The same claim at a level of evidence."""
-    return replace(claim, evidence=evidence, alpha=alpha, say=say or claim.say)
-
-
-def parse_claims(sentences: Sequence[str], evidence: EvidenceLevel, alpha: float) -> tuple[Claim, ...]:
-    """Read the sentences of a command line."""
-    return tuple(with_evidence(parse_claim(sentence, where="--claim"), evidence, alpha=alpha) for sentence in sentences)
+def with_evidence(claim: Claim, evidence: EvidenceLevel | None, alpha: float | None) -> Claim:
+    """The same claim at another level of evidence or with another alpha; None keeps what it has."""
+    return replace(
+        claim,
+        evidence=claim.evidence if evidence is None else evidence,
+        alpha=claim.alpha if alpha is None else alpha,
+    )

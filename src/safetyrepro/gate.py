@@ -1,147 +1,63 @@
-"""Claim x Analysis -> Decision: HOLDS, REFUTED with its witness, or UNDETERMINED with what is missing."""
+"""Claim x Analysis -> ClaimResult: HOLDS, REFUTED with its witness, or UNDETERMINED with what is missing."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from safetyrepro.analysis import Analysis, BenchmarkAnalysis
-from safetyrepro.errors import ClaimError
+from safetyrepro.analysis import Analysis
+from safetyrepro.gate_supported import ClaimTest
+from safetyrepro.scope import Scope, claim_scope
 from safetyrepro.stats.base import TOLERANCE
-from safetyrepro.verdicts import Claim, ConfigurationVerdict, Decision, EvidenceLevel, Quantifier, Relation, Settings, Verdict
+from safetyrepro.stats.multiplicity import holm
+from safetyrepro.verdicts import (
+    Claim,
+    ClaimResult,
+    ConfigurationVerdict,
+    Decision,
+    EvidenceLevel,
+    Quantifier,
+    Relation,
+    Settings,
+)
 
 EXIT_CODES: Mapping[Decision, int] = MappingProxyType({Decision.HOLDS: 0, Decision.REFUTED: 1, Decision.UNDETERMINED: 3})
 """Exit code of a single decision; of several, 1 goes before 3 before 0."""
+Tester = Callable[[Claim, Scope], ClaimTest]
+"""What tests a supported claim: from a store, a card's rows, or a card's own inferred half."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimResult:
-    """What the gate says of one claim, and why."""
+def decide(claims: Sequence[Claim], analysis: Analysis, tester: Tester, *, run_again: str = "") -> tuple[ClaimResult, ...]:
+    """Decide every claim, in order.
 
-    claim: Claim
-    """The claim."""
-    estimand: str
-    """The estimand it was read under; named even where the claim left it out."""
-    decision: Decision
-    """The word."""
-    reason: str
-    """Why, one sentence with counts."""
-    n_configurations: int
-    """Configurations in the claim's scope."""
-    n_satisfied: int
-    """Configurations in scope that satisfy the relation."""
-    n_contradicted: int
-    """Configurations in scope that contradict it."""
-    n_missing: int
-    """Configurations in scope without both scores."""
-    witness: tuple[Settings, ...]
-    """Configurations that refute the claim; empty unless it is refuted."""
-    missing: tuple[Settings, ...]
-    """Configurations that would have to be run; empty unless they are what is missing."""
-    p_value: float | None = None
-    """p-value that decided at the supported level, adjusted for the family; None at the realized level."""
-    family_size: int | None = None
-    """Claims of the supported level that were adjusted together."""
-    minimum_detectable_difference: float | None = None
-    """What these items would have shown; beside UNDETERMINED at the supported level."""
+    Parameters
+    ----------
+    claims : sequence of Claim
+        The claims; those of the supported level form one family.
+    analysis : Analysis
+        What they are held against.
+    tester : callable
+        Tests a supported claim; it is not called where there is none.
+    run_again : str
+        The command that runs what is missing, printed where cells are.
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """The configurations that a claim is about, with A and B as the claim names them."""
-
-    estimand: str
-    """Name of the estimand."""
-    verdict: Verdict
-    """The pair's verdict, as the analysis holds it."""
-    turned: bool
-    """Whether the analysis lists the pair the other way round."""
-    entries: tuple[ConfigurationVerdict, ...]
-    """Configurations in scope."""
-    indices: tuple[int, ...]
-    """Their places in the envelope."""
-
-    def scores(self, entry: ConfigurationVerdict) -> tuple[float | None, float | None]:
-        """Scores of the claim's A and B in a configuration."""
-        return (entry.score_b, entry.score_a) if self.turned else (entry.score_a, entry.score_b)
-
-    def difference(self, entry: ConfigurationVerdict) -> float | None:
-        """Score of the claim's A less that of its B."""
-        if entry.difference is None:
-            return None
-        return -entry.difference if self.turned else entry.difference
-
-
-def claim_scope(claim: Claim, analysis: Analysis) -> Scope:
-    """Find the configurations that a claim is about.
+    Returns
+    -------
+    tuple of ClaimResult
 
     Raises
     ------
     ClaimError
-        If it names a model, benchmark, estimand, factor or level that the analysis lacks, or an empty scope.
+        If a claim names what the analysis lacks, or cannot be tested as it asks.
     """
-    result = _benchmark(claim, analysis)
-    names = [model.name for model in result.models]
-    for name in (claim.a, claim.b):
-        if name not in names:
-            raise _unknown(claim, "model", name, names)
-    if claim.a == claim.b:
-        raise ClaimError(f"claim '{claim.sentence}'", found="compares a model with itself", remedy="Name two models.")
-    verdict = next(pair for pair in result.pairs if {pair.a, pair.b} == {claim.a, claim.b})
-    _check_conditions(claim, result)
-    chosen = [i for i, entry in enumerate(verdict.configurations) if _in_scope(claim, entry)]
-    if not chosen:
-        what = (
-            "no configuration is in the core tier"
-            if claim.quantifier is Quantifier.CORE
-            else "no configuration meets its conditions"
-        )
-        raise ClaimError(
-            f"claim '{claim.sentence}'", found=what, remedy="Widen the claim, or name a store whose envelope has such members."
-        )
-    return Scope(
-        estimand=result.estimand.name,
-        verdict=verdict,
-        turned=verdict.a != claim.a,
-        entries=tuple(verdict.configurations[i] for i in chosen),
-        indices=tuple(chosen),
-    )
-
-
-def _benchmark(claim: Claim, analysis: Analysis) -> BenchmarkAnalysis:
-    for result in analysis.benchmarks.values():
-        wanted = result.primary if not claim.estimand else result.estimand.name == claim.estimand
-        if result.benchmark == claim.benchmark and wanted:
-            return result
-    names = sorted({f"{result.benchmark}:{result.estimand.name}" for result in analysis.benchmarks.values()})
-    raise _unknown(claim, "benchmark", f"{claim.benchmark}{':' if claim.estimand else ''}{claim.estimand}", names)
-
-
-def _check_conditions(claim: Claim, result: BenchmarkAnalysis) -> None:
-    for name, levels in claim.where:
-        present = sorted({settings[name] for settings in result.configurations if name in settings})
-        if not present:
-            raise _unknown(claim, "factor", name, sorted({key for settings in result.configurations for key in settings}))
-        for level in levels:
-            if level not in present:
-                raise _unknown(claim, f"level of '{name}'", level, present)
-
-
-def _unknown(claim: Claim, noun: str, name: str, present: Sequence[str]) -> ClaimError:
-    return ClaimError(
-        f"claim '{claim.sentence}'",
-        found=f"there is no {noun} '{name}'",
-        expected=f"one of {', '.join(present) or '(none)'}",
-        remedy="Correct the claim.",
-    )
-
-
-def _in_scope(claim: Claim, entry: ConfigurationVerdict) -> bool:
-    if claim.quantifier is Quantifier.CORE and not entry.core:
-        return False
-    return all(entry.settings.get(name) in levels for name, levels in claim.where)
+    scopes = [claim_scope(claim, analysis) for claim in claims]
+    realized = [decide_realized(claim, scope, run_again=run_again) for claim, scope in zip(claims, scopes, strict=True)]
+    chosen = [i for i, claim in enumerate(claims) if claim.evidence is EvidenceLevel.SUPPORTED]
+    tests = [tester(claims[i], scopes[i]) for i in chosen]
+    supported = dict(zip(chosen, decide_supported([realized[i] for i in chosen], tests, run_again), strict=True))
+    return tuple(supported.get(i, result) for i, result in enumerate(realized))
 
 
 def satisfied(value: float, relation: Relation) -> bool:
@@ -149,7 +65,17 @@ def satisfied(value: float, relation: Relation) -> bool:
     return value > TOLERANCE if relation is Relation.AHEAD else value >= -TOLERANCE
 
 
-def decide_realized(claim: Claim, scope: Scope) -> ClaimResult:
+Told = Sequence[bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ruling:
+    decision: Decision
+    witness: tuple[ConfigurationVerdict, ...] = ()
+    note: str = ""
+
+
+def decide_realized(claim: Claim, scope: Scope, *, run_again: str = "") -> ClaimResult:
     """Decide a claim about the scores as they were measured; deterministic.
 
     Parameters
@@ -158,6 +84,8 @@ def decide_realized(claim: Claim, scope: Scope) -> ClaimResult:
         The claim.
     scope : Scope
         Its configurations.
+    run_again : str
+        The command that runs what is missing.
 
     Returns
     -------
@@ -166,81 +94,144 @@ def decide_realized(claim: Claim, scope: Scope) -> ClaimResult:
     """
     shifted = [scope.difference(entry) for entry in scope.entries]
     told = [None if value is None else satisfied(value + claim.margin, claim.relation) for value in shifted]
-    decision = _DECIDERS[claim.quantifier](claim, scope, told)
-    contradicted = tuple(entry.settings for entry, fine in zip(scope.entries, told, strict=True) if fine is False)
-    absent = tuple(entry.settings for entry, fine in zip(scope.entries, told, strict=True) if fine is None)
-    counts = f"{told.count(True)} of {len(told)} configurations satisfy it, {told.count(False)} contradict it, {told.count(None)} were not run"
+    ruling = _DECIDERS[claim.quantifier](claim, scope, told)
+    absent = [entry for entry, fine in zip(scope.entries, told, strict=True) if fine is None]
+    missing = absent if ruling.decision is Decision.UNDETERMINED else []
+    counts = (
+        f"{told.count(True)} of {len(told)} configurations satisfy it, {told.count(False)} contradict it, "
+        f"{told.count(None)} lack a score"
+    )
     return ClaimResult(
         claim=claim,
-        estimand=scope.estimand,
-        decision=decision,
-        reason=counts,
+        estimand=scope.result.estimand.name,
+        decision=ruling.decision,
+        reason=f"{ruling.note}; {counts}" if ruling.note else counts,
         n_configurations=len(told),
         n_satisfied=told.count(True),
         n_contradicted=told.count(False),
         n_missing=told.count(None),
-        witness=contradicted if decision is Decision.REFUTED else (),
-        missing=absent if decision is Decision.UNDETERMINED else (),
+        witness=tuple(scope.witness(entry) for entry in ruling.witness),
+        missing=tuple(scope.witness(entry) for entry in missing),
+        flips=_flips(scope, told, ruling),
+        remedy=_remedy(missing, run_again),
     )
 
 
-Told = Sequence[bool | None]
+def _remedy(missing: Sequence[ConfigurationVerdict], run_again: str) -> str:
+    if not missing:
+        return ""
+    return f"Run what is missing: {run_again}" if run_again else "Measure the configurations that lack a score."
 
 
-def _everywhere(claim: Claim, scope: Scope, told: Told) -> Decision:
-    del claim, scope
+def _flips(scope: Scope, told: Told, ruling: _Ruling) -> tuple[str, ...]:
+    """The smallest set of factors that leads from the first witness to a configuration that satisfies the claim."""
+    good = [entry.settings for entry, fine in zip(scope.entries, told, strict=True) if fine]
+    if not ruling.witness or not good:
+        return ()
+    return min((differing(ruling.witness[0].settings, settings) for settings in good), key=len)
+
+
+def differing(one: Settings, other: Settings) -> tuple[str, ...]:
+    """Names of the factors on which two configurations disagree, in order."""
+    return tuple(name for name in dict.fromkeys([*one, *other]) if one.get(name) != other.get(name))
+
+
+def _contradicting(scope: Scope, told: Told) -> tuple[ConfigurationVerdict, ...]:
+    """Configurations that contradict, the widest first."""
+    found = [entry for entry, fine in zip(scope.entries, told, strict=True) if fine is False]
+    return tuple(sorted(found, key=lambda entry: scope.difference(entry) or 0.0))
+
+
+def _everywhere(claim: Claim, scope: Scope, told: Told) -> _Ruling:
+    del claim
     if False in told:
-        return Decision.REFUTED
-    return Decision.UNDETERMINED if None in told else Decision.HOLDS
+        return _Ruling(Decision.REFUTED, _contradicting(scope, told))
+    return _Ruling(Decision.UNDETERMINED if None in told else Decision.HOLDS)
 
 
-def _somewhere(claim: Claim, scope: Scope, told: Told) -> Decision:
-    del claim, scope
+def _somewhere(claim: Claim, scope: Scope, told: Told) -> _Ruling:
+    del claim
     if True in told:
-        return Decision.HOLDS
-    return Decision.UNDETERMINED if None in told else Decision.REFUTED
+        return _Ruling(Decision.HOLDS)
+    return _Ruling(Decision.UNDETERMINED) if None in told else _Ruling(Decision.REFUTED, _contradicting(scope, told))
 
 
-def _majority(claim: Claim, scope: Scope, told: Told) -> Decision:
-    """More than half of all configurations in scope, those not run included."""
-    del claim, scope
+def _majority(claim: Claim, scope: Scope, told: Told) -> _Ruling:
+    """More than half of all configurations in scope, those without a score included."""
+    del claim
     if 2 * told.count(True) > len(told):
-        return Decision.HOLDS
-    return Decision.REFUTED if 2 * told.count(False) >= len(told) else Decision.UNDETERMINED
+        return _Ruling(Decision.HOLDS)
+    if 2 * told.count(False) >= len(told):
+        return _Ruling(Decision.REFUTED, _contradicting(scope, told))
+    return _Ruling(Decision.UNDETERMINED)
 
 
-def _mean(claim: Claim, scope: Scope, told: Told) -> Decision:
+def _mean(claim: Claim, scope: Scope, told: Told) -> _Ruling:
     if None in told:
-        return Decision.UNDETERMINED
+        return _Ruling(Decision.UNDETERMINED)
     values = [value for entry in scope.entries if (value := scope.difference(entry)) is not None]
-    return _plain(math.fsum(values) / len(values) + claim.margin, claim)
+    mean = math.fsum(values) / len(values)
+    return _compared(claim, mean, _contradicting(scope, told), f"the mean difference is {mean:+.4g}")
 
 
-def _worst_case(claim: Claim, scope: Scope, told: Told) -> Decision:
-    if None in told:
-        return Decision.UNDETERMINED
-    a, b = _known_scores(scope)
-    return _plain(min(a) - min(b) + claim.margin, claim)
+def _worst_case(claim: Claim, scope: Scope, told: Told) -> _Ruling:
+    """A cell without a score could be the worst of its model, so each worst score is known only up to an end."""
+    del told
+    a, b = _sides(scope)
+    if a.known and b.known:
+        lowest_a, lowest_b = a.known[0], b.known[0]
+        note = f"the worst scores are {lowest_a.score:.4g} and {lowest_b.score:.4g}"
+        ruling = _compared(claim, lowest_a.score - lowest_b.score, (lowest_a.entry, lowest_b.entry), note)
+        open_end = b.n_missing if ruling.decision is Decision.REFUTED else a.n_missing
+        if not open_end:
+            return ruling
+    return _Ruling(Decision.UNDETERMINED)
 
 
-def _dominance(claim: Claim, scope: Scope, told: Told) -> Decision:
-    """A's worst against B's best; a known pair that contradicts refutes it whatever is missing."""
-    a, b = _known_scores(scope)
-    if a and b and not satisfied(min(a) - max(b) + claim.margin, claim.relation):
-        return Decision.REFUTED
-    return Decision.UNDETERMINED if None in told else Decision.HOLDS
+def _dominance(claim: Claim, scope: Scope, told: Told) -> _Ruling:
+    """A's worst against B's best; two known cells that contradict refute it whatever is missing."""
+    a, b = _sides(scope)
+    if a.known and b.known:
+        lowest, highest = a.known[0], b.known[-1]
+        note = f"A's worst score is {lowest.score:.4g}, B's best {highest.score:.4g}"
+        ruling = _compared(claim, lowest.score - highest.score, (lowest.entry, highest.entry), note)
+        if ruling.decision is Decision.REFUTED or None not in told:
+            return ruling
+    return _Ruling(Decision.UNDETERMINED)
 
 
-def _plain(value: float, claim: Claim) -> Decision:
-    return Decision.HOLDS if satisfied(value, claim.relation) else Decision.REFUTED
+def _compared(claim: Claim, value: float, witness: tuple[ConfigurationVerdict, ...], note: str) -> _Ruling:
+    if satisfied(value + claim.margin, claim.relation):
+        return _Ruling(Decision.HOLDS, (), note)
+    return _Ruling(Decision.REFUTED, tuple({entry.digest: entry for entry in witness}.values()), note)
 
 
-def _known_scores(scope: Scope) -> tuple[list[float], list[float]]:
-    pairs = [scope.scores(entry) for entry in scope.entries]
-    return [a for a, _ in pairs if a is not None], [b for _, b in pairs if b is not None]
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    score: float
+    entry: ConfigurationVerdict
 
 
-_DECIDERS: Mapping[Quantifier, Callable[[Claim, Scope, Told], Decision]] = MappingProxyType(
+@dataclass(frozen=True, slots=True)
+class _Side:
+    known: list[_Scored]
+    """In ascending order."""
+    n_missing: int
+
+
+def _sides(scope: Scope) -> tuple[_Side, _Side]:
+    """The scores of A and of B over the scope."""
+    pairs = [(entry, *scope.scores(entry)) for entry in scope.entries]
+    a = [_Scored(score, entry) for entry, score, _ in pairs if score is not None]
+    b = [_Scored(score, entry) for entry, _, score in pairs if score is not None]
+    return _side(a, len(pairs)), _side(b, len(pairs))
+
+
+def _side(found: list[_Scored], n_entries: int) -> _Side:
+    return _Side(sorted(found, key=lambda one: one.score), n_entries - len(found))
+
+
+_DECIDERS: Mapping[Quantifier, Callable[[Claim, Scope, Told], _Ruling]] = MappingProxyType(
     {
         Quantifier.EVERYWHERE: _everywhere,
         Quantifier.CORE: _everywhere,
@@ -253,12 +244,80 @@ _DECIDERS: Mapping[Quantifier, Callable[[Claim, Scope, Told], Decision]] = Mappi
 )
 
 
+def decide_supported(
+    realized: Sequence[ClaimResult], tests: Sequence[ClaimTest], run_again: str = ""
+) -> tuple[ClaimResult, ...]:
+    """Decide claims about items like these.
+
+    Parameters
+    ----------
+    realized : sequence of ClaimResult
+        The same claims at the realized level, for their counts and witnesses.
+    tests : sequence of ClaimTest
+        Their tests.
+    run_again : str
+        The command that runs what is missing.
+
+    Returns
+    -------
+    tuple of ClaimResult
+
+    Notes
+    -----
+    The p-values that prove and those that refute are Holm-adjusted apart, each over every claim given. A claim that cannot be
+    tested stays in the family with p = 1, so that leaving cells out of one claim never helps another.
+    """
+    proving = holm([1.0 if test.p_holds is None else test.p_holds for test in tests]).adjusted
+    refuting = holm([1.0 if test.p_refutes is None else test.p_refutes for test in tests]).adjusted
+    found = []
+    for i, (result, test) in enumerate(zip(realized, tests, strict=True)):
+        adjusted = replace(
+            test,
+            p_holds=None if test.p_holds is None else proving[i],
+            p_refutes=None if test.p_refutes is None else refuting[i],
+        )
+        found.append(_supported(result, adjusted, len(tests), run_again))
+    return tuple(found)
+
+
+def _supported(result: ClaimResult, test: ClaimTest, family_size: int, run_again: str) -> ClaimResult:
+    alpha = result.claim.alpha
+    decision = Decision.UNDETERMINED
+    if test.p_refutes is not None and test.p_refutes <= alpha:
+        decision = Decision.REFUTED
+    elif test.p_holds is not None and test.p_holds <= alpha:
+        decision = Decision.HOLDS
+    told = [
+        f"{name} {'not testable' if p is None else f'{p:.3g}'}"
+        for name, p in (("p", test.p_holds), ("p against", test.p_refutes))
+    ]
+    open_cells = decision is Decision.UNDETERMINED and test.missing
+    return replace(
+        result,
+        decision=decision,
+        reason=f"{', '.join(told)}, alpha {alpha:g}, Holm over {family_size}; {test.n_units} units; {result.reason}",
+        witness=test.witness if decision is Decision.REFUTED else (),
+        flips=result.flips if decision is Decision.REFUTED else (),
+        missing=test.missing if open_cells else (),
+        remedy=_supported_remedy(decision, test, run_again),
+        p_holds=test.p_holds,
+        p_refutes=test.p_refutes,
+        family_size=family_size,
+        minimum_detectable_difference=test.minimum_detectable_difference if decision is Decision.UNDETERMINED else None,
+    )
+
+
+def _supported_remedy(decision: Decision, test: ClaimTest, run_again: str) -> str:
+    if decision is not Decision.UNDETERMINED:
+        return ""
+    if test.missing:
+        return f"Run what is missing: {run_again}" if run_again else "Measure the configurations that lack a score."
+    if test.minimum_detectable_difference is None:
+        return "These items can show no difference at all: measure more."
+    return f"These items would have shown a difference of {test.minimum_detectable_difference:.3g} with power .8; measure more."
+
+
 def exit_code(results: Sequence[ClaimResult]) -> int:
     """Exit code of several decisions: 1 where one is refuted, else 3 where one is undetermined, else 0."""
     codes = {EXIT_CODES[result.decision] for result in results}
     return next((code for code in (1, 3) if code in codes), 0)
-
-
-def realized_only(claims: Sequence[Claim]) -> bool:
-    """Whether no claim needs the items."""
-    return all(claim.evidence is EvidenceLevel.REALIZED for claim in claims)

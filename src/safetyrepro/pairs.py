@@ -135,6 +135,7 @@ def _configurations(
 ) -> tuple[ConfigurationVerdict, ...]:
     a, b = pair
     shared = (table.known[a] & table.known[b]).sum(axis=1)
+    own = table.policy is not FailurePolicy.PAIRWISE
     entries = []
     for c, configuration in enumerate(table.configurations):
         known = counts.signs[c] is not None
@@ -144,8 +145,8 @@ def _configurations(
                 digest=configuration.digest,
                 core=core[c],
                 order=ORDERS[counts.signs[c]],
-                score_a=float(scores[0, c]) if table.scored[a, c] else None,
-                score_b=float(scores[1, c]) if table.scored[b, c] else None,
+                score_a=float(scores[0, c]) if known or (own and table.scored[a, c]) else None,
+                score_b=float(scores[1, c]) if known or (own and table.scored[b, c]) else None,
                 difference=float(scores[0, c] - scores[1, c]) if known else None,
                 n_items=int(shared[c]),
             )

@@ -6,8 +6,11 @@ Everything here is deterministic: a statement about realized scores. What the it
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
 
 class Order(Enum):
@@ -243,9 +246,116 @@ class Claim:
 
     @property
     def sentence(self) -> str:
-        """The claim in words."""
-        margin = f" - {self.margin:g}" if self.margin else ""
-        place = f"{self.benchmark}:{self.estimand}" if self.estimand else self.benchmark
-        where = "".join(f" where {name}={','.join(levels)}" for name, levels in self.where)
-        text = f"{self.a} {self.relation.value} {self.b}{margin} on {place} {self.quantifier.value}{where}"
-        return self.say or text
+        """The claim as its author words it, or else as the grammar has it."""
+        return self.say or self.canonical
+
+    @property
+    def canonical(self) -> str:
+        """The claim in the grammar of claims.yaml; `claims.parse_claim` reads it back."""
+        margin = f" {'-' if self.margin > 0 else '+'} {abs(self.margin):.17g}" if self.margin else ""
+        benchmark = f'"{self.benchmark}"' if " " in self.benchmark else quoted(self.benchmark)
+        place = f"{benchmark}:{self.estimand}" if self.estimand else benchmark
+        where = " and ".join(f"{name}={','.join(levels)}" for name, levels in self.where)
+        phrase = PHRASES[self.quantifier]
+        text = f"{quoted(self.a)} {self.relation.value} {quoted(self.b)}{margin} on {place} {phrase}"
+        return f"{text} where {where}" if where else text
+
+
+PHRASES: Mapping[Quantifier, str] = MappingProxyType(
+    {
+        Quantifier.EVERYWHERE: "everywhere",
+        Quantifier.CORE: "in the core tier",
+        Quantifier.MAJORITY: "for the majority",
+        Quantifier.SOMEWHERE: "somewhere",
+        Quantifier.MEAN: "on average",
+        Quantifier.WORST_CASE: "in the worst case",
+        Quantifier.DOMINANCE: "whatever the configurations",
+    }
+)
+"""How a claim says its quantifier, behind the benchmark."""
+_PLAIN_NAME = re.compile(r"[^\s\"<>=:]+(?: [^\s\"<>=:+-][^\s\"<>=:]*)*")
+
+
+def quoted(name: str) -> str:
+    """A name as a claim writes it: in double quotes where the grammar could misread it."""
+    plain = _PLAIN_NAME.fullmatch(name) and " on " not in f" {name} " and " where " not in f" {name} "
+    return name if plain else f'"{name}"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimWitness:
+    """A configuration that refutes a claim, or would have to be run for it."""
+
+    settings: Settings
+    """The configuration."""
+    digest: str
+    """Its digest."""
+    score_a: float | None
+    """Oriented score of the claim's A; None where missing."""
+    score_b: float | None
+    """Oriented score of the claim's B; None where missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimResult:
+    """What the gate says of one claim, and why."""
+
+    claim: Claim
+    """The claim."""
+    estimand: str
+    """The estimand it was read under; named even where the claim left it out."""
+    decision: Decision
+    """The word."""
+    reason: str
+    """Why, one sentence with counts."""
+    n_configurations: int
+    """Configurations in the claim's scope."""
+    n_satisfied: int
+    """Configurations in scope whose scores satisfy the relation."""
+    n_contradicted: int
+    """Configurations in scope whose scores contradict it."""
+    n_missing: int
+    """Configurations in scope without both scores."""
+    witness: tuple[ClaimWitness, ...]
+    """Configurations that refute the claim, the widest first; empty unless it is refuted."""
+    missing: tuple[ClaimWitness, ...]
+    """Configurations that would have to be run; empty unless they are what is missing."""
+    flips: tuple[str, ...]
+    """Fewest factors whose change leads from the first witness to a configuration that satisfies the claim; empty where there is none."""
+    remedy: str = ""
+    """What to do next where the claim is undetermined."""
+    p_holds: float | None = None
+    """Supported level: p-value of the test that proves the claim, adjusted for the family; None where it cannot be tested."""
+    p_refutes: float | None = None
+    """Supported level: p-value of the test that refutes the claim, adjusted for the family; None where it cannot be tested."""
+    family_size: int | None = None
+    """Claims of the supported level that were adjusted together; None at the realized level."""
+    minimum_detectable_difference: float | None = None
+    """What these items would have shown with power .8; beside UNDETERMINED at the supported level."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimChange:
+    """How a decision differs from that on a baseline, and what turned it."""
+
+    before: Decision | None
+    """Decision on the baseline; None where the claim cannot be read there."""
+    after: Decision
+    """Decision now."""
+    turned: tuple[ClaimWitness, ...]
+    """Configurations in both whose scores satisfied the claim in the baseline and contradict it now."""
+    regained: tuple[ClaimWitness, ...]
+    """Configurations in both that contradicted it in the baseline and satisfy it now."""
+    n_new: int
+    """Configurations in scope that the baseline does not hold."""
+    n_gone: int
+    """Configurations of the baseline that are no longer in scope."""
+    flips: tuple[str, ...]
+    """Fewest factors that lead from the first witness to a configuration that satisfies the claim, here or in the baseline."""
+    reason: str
+    """The change in a sentence."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether the word is another one."""
+        return self.before is not self.after

@@ -1,0 +1,70 @@
+"""A path that somebody names -> what claims are held against: a store, or a card with or without its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetyrepro.analysis import Analysis, AnalysisOptions, analyze
+from safetyrepro.card import GridCard
+from safetyrepro.gate import Tester
+from safetyrepro.gate_supported import card_tester, store_tester
+from safetyrepro.render.files import read_card
+from safetyrepro.scope import Scope
+from safetyrepro.scores import ScoreTable
+from safetyrepro.store import MANIFEST, STUDY, Store, open_store
+
+CARD = "card.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Results that claims can be held against."""
+
+    analysis: Analysis
+    """What they show."""
+    tester: Tester
+    """Tests a supported claim on them."""
+    run_again: str
+    """The command that runs what they lack; empty where it is not known."""
+
+
+def open_results(path: Path) -> Opened:
+    """Open a store, a card.json, or the folder of a card.
+
+    Raises
+    ------
+    StoreError
+        If the path is a folder that holds neither a manifest nor a card, or a damaged store.
+    CardError
+        If it is a file that is no card.
+    """
+    if path.is_dir() and ((path / MANIFEST).is_file() or not (path / CARD).is_file()):
+        return _open_store(path)
+    return _open_card(path / CARD if path.is_dir() else path)
+
+
+def _open_store(folder: Path) -> Opened:
+    store = open_store(folder)
+    options = AnalysisOptions(inference=None)
+    return Opened(analyze(store, options), store_tester(store, options), _run_again(store))
+
+
+def _run_again(store: Store) -> str:
+    if store.manifest.source == "run":
+        return f"safetyrepro run {store.folder / STUDY} --out {store.folder}"
+    return f"measure them with the package that made these results, then safetyrepro ingest them again into {store.folder}"
+
+
+def _open_card(path: Path) -> Opened:
+    card = read_card(path)
+    return Opened(card.analysis, card_tester(card.analysis, _no_rows), _first_command(card))
+
+
+def _no_rows(scope: Scope) -> ScoreTable | None:
+    del scope
+    return None
+
+
+def _first_command(card: GridCard) -> str:
+    return card.recompute[0] if card.recompute else ""
