@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from safetyrepro.attribute import BenchmarkAttribution, attribute
+from safetyrepro.effects import BenchmarkEffects, size_effects
 from safetyrepro.envelope import Configuration, Tier
 from safetyrepro.errors import StoreError
-from safetyrepro.estimands import Direction, Estimand
+from safetyrepro.estimands import Estimand
+from safetyrepro.further import BenchmarkFurther, look_further
 from safetyrepro.inference import BenchmarkInference, InferenceOptions, adjusted, infer
+from safetyrepro.joint import JointPair, JointVerdicts, join_benchmarks
 from safetyrepro.manifest import BenchmarkEntry
+from safetyrepro.nesting import find_design
 from safetyrepro.pairs import pair_verdict
-from safetyrepro.records import ItemRecord, Status
+from safetyrepro.placebo import placebo_of_pairs
+from safetyrepro.policies import BenchmarkPolicies, judge_policies
+from safetyrepro.records import ItemRecord
+from safetyrepro.robustness import Layout
 from safetyrepro.scores import FailurePolicy, ItemRule, ScoreTable, build_table
 from safetyrepro.stats.concordance import Concordance, concordance
-from safetyrepro.stats.dispersion import Dispersion, score_dispersion
-from safetyrepro.stats.rank import orderings_reached
+from safetyrepro.stats.support import SupportWord
 from safetyrepro.store import Store
+from safetyrepro.summaries import ModelSummary, OrderingsSummary, summarize_models, summarize_orderings
 from safetyrepro.verdicts import Settings, Verdict
 
 
@@ -41,52 +48,12 @@ class AnalysisOptions:
     """How much evidence is asked for; None leaves the inferential half out."""
     item_rule: ItemRule = ItemRule.AS_IS
     """Which items are compared where cells hold different ones."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSummary:
-    """One model over the envelope of one benchmark."""
-
-    name: str
-    """Name of the model."""
-    scores: tuple[float | None, ...]
-    """Score on the estimand's own scale in each configuration; None where there is none."""
-    statuses: dict[str, int]
-    """How many records ended in each status."""
-    best_rank: int | None
-    """Best place over the complete configurations; None where there is none."""
-    worst_rank: int | None
-    """Worst place over the complete configurations."""
-    n_first: int | None
-    """Complete configurations in which it is first, alone or with others."""
-    dispersion: Dispersion | None
-    """Spread of its score; None where it has none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderingEntry:
-    """One ordering of the models and how often it was reached."""
-
-    tiers: tuple[tuple[str, ...], ...]
-    """Tiers of models, the safest first; models of one tier tie."""
-    n_configurations: int
-    """Configurations that order the models so."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderingsSummary:
-    """The orderings that an envelope reaches."""
-
-    distinct_strict: int
-    """Different orderings without ties."""
-    distinct_weak: int
-    """Different orderings, those with ties included."""
-    n_complete: int
-    """Configurations in which every model has a score: the denominator."""
-    n_with_ties: int
-    """Complete configurations in which at least two models tie."""
-    counts: tuple[OrderingEntry, ...]
-    """Every ordering, the most frequent first."""
+    further: bool = True
+    """Whether to say how far orders reach and how the models stand together."""
+    attribution: bool = True
+    """Whether to say which choices move a difference."""
+    policies: bool = True
+    """Whether to hold each verdict against every failure policy, where an answer has no score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +106,16 @@ class Analysis:
     """By name; a further estimand of a benchmark is called ``NAME:ESTIMAND``."""
     support: dict[str, BenchmarkInference]
     """What the items can bear, by the same names; a family of its own, never mixed with the realized counts."""
+    further: dict[str, BenchmarkFurther] = field(default_factory=dict)
+    """How far each order reaches and how the models stand together, by the same names; deterministic."""
+    joint: tuple[JointPair, ...] = ()
+    """Each pair on several primary benchmarks at once, where they share configurations; deterministic."""
+    attribution: dict[str, BenchmarkAttribution] = field(default_factory=dict)
+    """Which choices move a difference, by the same names; deterministic."""
+    effects: dict[str, BenchmarkEffects] = field(default_factory=dict)
+    """How large those effects are among items like these, by the same names; inferred."""
+    policies: dict[str, BenchmarkPolicies] = field(default_factory=dict)
+    """What failures can do to each verdict, by the same names; only benchmarks with an answer that has no score; deterministic."""
     version: int = 1
     """Version of this layout."""
 
@@ -165,24 +142,99 @@ def analyze(store: Store, options: AnalysisOptions | None = None) -> Analysis:
     options = options or AnalysisOptions()
     _check_options(store, options)
     chosen = [entry for entry in store.manifest.benchmarks if not options.benchmarks or entry.name in options.benchmarks]
-    analyses: dict[str, BenchmarkAnalysis] = {}
-    support: dict[str, BenchmarkInference] = {}
-    for entry in chosen:
-        for estimand in entry.estimands:
-            name = entry.name if estimand == entry.estimands[0] else f"{entry.name}:{estimand.name}"
-            records = store.records(entry.name, estimand.name)
-            table = _table(store, records, entry, estimand, options)
-            analyses[name] = _analyze_benchmark(table, records, entry)
-            if options.inference is not None:
-                support[name] = infer(table, options.inference, name=name)
-    family = [name for name, result in analyses.items() if result.primary and name in support]
+    found = {
+        entry.name if estimand == entry.estimands[0] else f"{entry.name}:{estimand.name}": (entry, estimand)
+        for entry in chosen
+        for estimand in entry.estimands
+    }
+    read = {name: _read(store, entry, estimand, options, name=name) for name, (entry, estimand) in found.items()}
+    support = {name: one.support for name, one in read.items() if one.support}
     return Analysis(
         study=store.manifest.study,
         source=store.manifest.source,
         complete=store.manifest.complete,
         where={name: tuple(levels) for name, levels in options.where.items()},
-        benchmarks=analyses,
-        support=adjusted(support, family),
+        benchmarks={name: one.result for name, one in read.items()},
+        support=adjusted(support, [name for name in support if read[name].result.primary]),
+        further={name: one.further for name, one in read.items() if one.further},
+        joint=_joint(read) if options.further else (),
+        attribution={name: one.attribution for name, one in read.items() if one.attribution},
+        effects={name: one.effects for name, one in read.items() if one.effects},
+        policies={name: one.policies for name, one in read.items() if one.policies},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """Everything that is said of one benchmark under one estimand; None what was left out."""
+
+    result: BenchmarkAnalysis
+    support: BenchmarkInference | None
+    further: BenchmarkFurther | None
+    attribution: BenchmarkAttribution | None
+    effects: BenchmarkEffects | None
+    policies: BenchmarkPolicies | None
+
+
+def _read(store: Store, entry: BenchmarkEntry, estimand: Estimand, options: AnalysisOptions, *, name: str) -> _Read:
+    records = store.records(entry.name, estimand.name)
+    table = _table(store, records, entry, estimand, options)
+    layout = _layout(table, entry, options)
+    design = find_design(layout.levels, layout.factors, entry.envelope.factors)
+    policies = judge_policies(records, table) if options.policies else None
+    asked, attributed = options.inference, options.attribution
+    return _Read(
+        result=_analyze_benchmark(table, records, entry, layout),
+        support=_support(records, table, policies, asked, name=name) if asked else None,
+        further=look_further(table, layout) if options.further else None,
+        attribution=attribute(table, design) if attributed else None,
+        effects=size_effects(table, design, asked, name=name) if asked and attributed else None,
+        policies=policies,
+    )
+
+
+def _layout(table: ScoreTable, entry: BenchmarkEntry, options: AnalysisOptions) -> Layout:
+    return Layout(
+        levels=level_numbers(table.configurations),
+        factors=tuple(name for name, _ in table.configurations[0].settings) if table.configurations else (),
+        core=tuple(entry.envelope.tier(configuration) is Tier.CORE for configuration in table.configurations),
+        n_not_run=0 if options.where else entry.n_not_run,
+    )
+
+
+def _support(
+    records: Sequence[ItemRecord],
+    table: ScoreTable,
+    policies: BenchmarkPolicies | None,
+    options: InferenceOptions,
+    *,
+    name: str,
+) -> BenchmarkInference:
+    """What the items can bear, with the floor that repeats set; unresolved where failures decide the order."""
+    support = infer(table, options, name=name)
+    placebo = placebo_of_pairs(records, table)
+    because = {(pair.a, pair.b): pair.sentence for pair in policies.pairs} if policies else {}
+    return replace(
+        support,
+        pairs=tuple(
+            replace(
+                pair,
+                placebo=placebo.get((pair.a, pair.b)),
+                unresolved_because=because.get((pair.a, pair.b), ""),
+                word=SupportWord.UNRESOLVED if because.get((pair.a, pair.b)) else pair.word,
+            )
+            for pair in support.pairs
+        ),
+    )
+
+
+def _joint(read: Mapping[str, _Read]) -> tuple[JointPair, ...]:
+    primary = {name: one.result for name, one in read.items() if one.result.primary}
+    return join_benchmarks(
+        [
+            JointVerdicts(name=name, width=result.estimand.high - result.estimand.low, pairs=result.pairs)
+            for name, result in primary.items()
+        ]
     )
 
 
@@ -236,27 +288,26 @@ def _check_names(store: Store, noun: str, wanted: Sequence[str], present: Sequen
         )
 
 
-def _analyze_benchmark(table: ScoreTable, records: Sequence[ItemRecord], entry: BenchmarkEntry) -> BenchmarkAnalysis:
+def _analyze_benchmark(
+    table: ScoreTable, records: Sequence[ItemRecord], entry: BenchmarkEntry, layout: Layout
+) -> BenchmarkAnalysis:
     estimand = table.estimand
-    levels = level_numbers(table.configurations)
-    core = tuple(entry.envelope.tier(configuration) is Tier.CORE for configuration in table.configurations)
-    names = [name for name, _ in table.configurations[0].settings] if table.configurations else []
     pairs = tuple(
-        pair_verdict(table, a, b, levels=levels, factors=names, core=core)
+        pair_verdict(table, a, b, levels=layout.levels, factors=layout.factors, core=layout.core)
         for a, b in itertools.combinations(range(len(table.models)), 2)
     )
-    models = _model_summaries(table, records)
+    models = summarize_models(table, records)
     return BenchmarkAnalysis(
         benchmark=entry.name,
         estimand=estimand,
         primary=estimand == entry.estimands[0],
         models=models,
         configurations=tuple(configuration.as_dict() for configuration in table.configurations),
-        core=core,
+        core=layout.core,
         n_items=len(table.items),
         n_clusters=len(set(table.clusters)),
         pairs=pairs,
-        orderings=_orderings(table),
+        orderings=summarize_orderings(table),
         concordance=concordance(table.scores, table.scored),
         dispersion={model.name: model.dispersion.sdi if model.dispersion else None for model in models},
         policy=table.policy,
@@ -274,53 +325,3 @@ def level_numbers(configurations: Sequence[Configuration]) -> NDArray[np.int64]:
             level = configuration.settings[column][1]
             numbers[row, column] = seen.setdefault(level, len(seen))
     return numbers
-
-
-def _model_summaries(table: ScoreTable, records: Sequence[ItemRecord]) -> tuple[ModelSummary, ...]:
-    statuses: dict[str, Counter[Status]] = {name: Counter() for name in table.models}
-    wanted = {configuration.digest for configuration in table.configurations}
-    for record in records:
-        if record.cell.model in statuses and record.cell.configuration in wanted:
-            statuses[record.cell.model][record.status] += 1
-    ranks = orderings_reached(table.scores, table.scored).ranks
-    summaries = []
-    for i, name in enumerate(table.models):
-        rank = ranks[i] if ranks else None
-        summaries.append(
-            ModelSummary(
-                name=name,
-                scores=tuple(float(table.raw[i, c]) if table.scored[i, c] else None for c in range(table.raw.shape[1])),
-                statuses={status.value: statuses[name][status] for status in Status if statuses[name][status]},
-                best_rank=rank.best if rank else None,
-                worst_rank=rank.worst if rank else None,
-                n_first=rank.n_first_alone + rank.n_first_shared if rank else None,
-                dispersion=_dispersion(table, i),
-            )
-        )
-    return tuple(summaries)
-
-
-def _dispersion(table: ScoreTable, model: int) -> Dispersion | None:
-    """Spread of the raw score: the distance to a target folds the scale and would hide it."""
-    estimand = table.estimand
-    folded = estimand.orientation.direction is Direction.TARGET
-    scores = table.raw[model] if folded or estimand.orientation.direction is Direction.LOWER else table.scores[model]
-    return score_dispersion(scores, table.scored[model], low=estimand.low, high=estimand.high)
-
-
-def _orderings(table: ScoreTable) -> OrderingsSummary:
-    reached = orderings_reached(table.scores, table.scored)
-    counts = tuple(
-        OrderingEntry(
-            tiers=tuple(tuple(table.models[model] for model in tier) for tier in entry.tiers),
-            n_configurations=entry.n_configurations,
-        )
-        for entry in reached.counts
-    )
-    return OrderingsSummary(
-        distinct_strict=reached.distinct_strict,
-        distinct_weak=reached.distinct_weak,
-        n_complete=reached.n_configurations,
-        n_with_ties=reached.n_with_ties,
-        counts=counts,
-    )

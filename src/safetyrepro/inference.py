@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from safetyrepro.estimands import Aggregation, Direction
 from safetyrepro.scores import ScoreTable
+from safetyrepro.stats.equivalence import EquivalenceTest, equivalence_test
 from safetyrepro.stats.intervals import FlipRateLimits, flip_rate_limits, simultaneous_band
 from safetyrepro.stats.multiplicity import benjamini_hochberg, holm
 from safetyrepro.stats.power import minimum_detectable_difference
+from safetyrepro.stats.repeats import PlaceboFlips
 from safetyrepro.stats.support import PairSupport, SupportWord, pair_support, support_word
 from safetyrepro.stats.target import target_test
 
@@ -37,6 +39,10 @@ class InferenceOptions:
     """Number of sign vectors."""
     seed: int = 0
     """Seed of every draw."""
+    margin: float | None = None
+    """Largest difference that does not matter, declared before looking; None: equivalence is not asked."""
+    resamples: int = 1_000
+    """Bootstrap resamples behind the sizes of effects; 0 leaves them out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +101,12 @@ class PairInference:
     """p_reversal, Holm-adjusted over the family."""
     benjamini_hochberg: float | None = None
     """p_reversal, Benjamini-Hochberg-adjusted over the family; exploration."""
+    unresolved_because: str = ""
+    """Why the word is unresolved whatever the p-values say: the order depends on how unreadable answers count."""
+    equivalence: EquivalenceTest | None = None
+    """Whether the two are equivalent within the declared margin in each configuration; None without a margin and for targets."""
+    placebo: PlaceboFlips | None = None
+    """How often repeats of one configuration are opposed: the floor of the flip rate; None where nothing was repeated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +204,23 @@ def _balance(counted: Flags, strata: Sequence[str]) -> Floats:
     return scale
 
 
-def _pair_arrays(table: ScoreTable, pair: tuple[int, int], terms: Sequence[Floats]) -> tuple[Floats, Flags]:
+def pair_arrays(table: ScoreTable, pair: tuple[int, int], terms: Sequence[Floats]) -> tuple[Floats, Flags]:
+    """Difference of two models for each item and configuration, and where it is known; its mean is that of the scores.
+
+    Parameters
+    ----------
+    table : ScoreTable
+        Scores; not of a target orientation.
+    pair : tuple of int
+        Indices of the models.
+    terms : sequence of (configurations, items) float array
+        `item_terms` of every model.
+
+    Returns
+    -------
+    tuple of (items, configurations) arrays
+        Oriented difference, 0 where either has no value, and the mask.
+    """
     a, b = pair
     sign = -1.0 if table.estimand.orientation.direction is Direction.LOWER else 1.0
     both = table.known[a] & table.known[b] & (table.scored[a] & table.scored[b])[:, None]
@@ -203,12 +231,12 @@ def _direct_pairs(
     table: ScoreTable, pairs: Sequence[tuple[int, int]], cluster: NDArray[np.intp], options: InferenceOptions, name: str
 ) -> list[PairInference]:
     terms = [item_terms(table, model) for model in range(len(table.models))]
-    arrays = [_pair_arrays(table, pair, terms) for pair in pairs]
+    arrays = [pair_arrays(table, pair, terms) for pair in pairs]
     differences = np.stack([difference for difference, _ in arrays], axis=1)
     known = np.stack([flags for _, flags in arrays], axis=1)
     support = pair_support(
         differences,
-        cluster=_clusters(cluster),
+        cluster=cluster_units(cluster),
         known=known,
         rng=generator(options, name, "signs"),
         draws=options.draws,
@@ -218,12 +246,21 @@ def _direct_pairs(
     found = []
     for pair, entry, array in zip(pairs, support, arrays, strict=True):
         rng = generator(options, name, *(table.models[index] for index in pair), "band")
-        found.append(_direct_pair(table, pair, entry, array, band=_band(array, cluster, span, rng=rng, options=options)))
+        made = _direct_pair(table, pair, entry, array, band=_band(array, cluster, span, rng=rng, options=options))
+        found.append(replace(made, equivalence=_equivalence(array, cluster, span, options)))
     return found
 
 
-def _clusters(cluster: NDArray[np.intp]) -> NDArray[np.intp] | None:
-    """None where every item is its own cluster: exact tests of single items apply then."""
+def _equivalence(
+    arrays: tuple[Floats, Flags], cluster: NDArray[np.intp], span: float, options: InferenceOptions
+) -> EquivalenceTest | None:
+    if options.margin is None:
+        return None
+    return equivalence_test(arrays[0], margin=options.margin, cluster=cluster_units(cluster), known=arrays[1], span=span)
+
+
+def cluster_units(cluster: NDArray[np.intp]) -> NDArray[np.intp] | None:
+    """The clusters of a table's items; None where every item is its own, since exact tests of single items apply then."""
     return None if len(set(cluster.tolist())) == cluster.size else cluster
 
 
@@ -271,7 +308,7 @@ def _band(
 ) -> _Band:
     band = simultaneous_band(
         arrays[0],
-        cluster=_clusters(cluster),
+        cluster=cluster_units(cluster),
         known=arrays[1],
         rng=rng,
         level=1 - options.alpha,
@@ -303,7 +340,7 @@ def _target_pair(
     both = (table.known[a] & table.known[b] & (table.scored[a] & table.scored[b])[:, None]).T
     first, second = (np.where(both, item_terms(table, model).T, 0.0) for model in pair)
     rng = generator(options, name, table.models[a], table.models[b], "target")
-    test = target_test(first, second, target=target, cluster=_clusters(cluster), known=both, rng=rng, draws=options.draws)
+    test = target_test(first, second, target=target, cluster=cluster_units(cluster), known=both, rng=rng, draws=options.draws)
     ps = (test.p_plus, test.p_minus, test.p_a_everywhere, test.p_b_everywhere)
     return PairInference(
         a=table.models[a],
