@@ -41,7 +41,7 @@ def test_counts_witness_limits_and_commands_are_in_the_document(tmp_path: Path):
     card = card_of(tmp_path)
     text = card_markdown(card)
     assert "| a | b | 1 | 1 | 0 | 0 | 0.500 | 0.500 | reversal observed |" in text
-    assert "| f | **x** | **y** |" in text
+    assert "| f | x | y |" in text
     assert "`▲▼`" in text
     assert all(limit in text for limit in card.limits)
     assert all(command in text for command in card.recompute)

@@ -12,13 +12,15 @@ import pytest
 from builders import REVERSAL
 from render.made import ReadPage, card_of, random_rows
 from safetyrepro.card import GridCard
+from safetyrepro.render.files import read_card, write_card
+from safetyrepro.render.markdown import card_markdown
 from safetyrepro.render.page import card_page
 
 HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
     "javascript:alert(1)",
-    "{{ 7 * 7 }}{% raw %}",
+    "{{ 1000003 * 7 }}{% raw %}",
     "[click](https://evil.example)",
     "\x1b[31mred\x07",
     "a\u202egnp.exe",
@@ -126,6 +128,17 @@ def test_equal_cards_give_equal_bytes(card: GridCard):
     assert card_page(card) == card_page(card.model_copy(deep=True))
 
 
+def test_a_card_that_was_written_and_read_gives_the_same_page_and_markdown(tmp_path: Path):
+    rows = [(*row, level) for row in REVERSAL for level in ("q", "p")]
+    header = ("model", "benchmark", "zeta", "item_id", "score", "alpha")
+    card = card_of(tmp_path, rows, header=header, draws=50)
+
+    again = read_card(write_card(card, tmp_path / "card").json)
+
+    assert card_page(again) == card_page(card)
+    assert card_markdown(again) == card_markdown(card)
+
+
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_foreign_text_is_shown_as_text_wherever_it_stands(tmp_path: Path, hostile: str):
     rows = [
@@ -141,7 +154,7 @@ def test_a_foreign_text_is_shown_as_text_wherever_it_stands(tmp_path: Path, host
     assert read.faults == []
     assert not {"script", "img"} & {tag for tag, _ in read.tags}
     assert len(read.named("style")) == 1
-    assert "49" not in re.sub(r"[0-9a-f]{8,}", "", read.text())
+    assert "7000021" not in read.text()
     assert not set("\x1b\x07\u202e") & set(card_page(card))
 
 

@@ -20,7 +20,6 @@ from safetyrepro.render.view import (
     contested,
     detection_sentence,
     envelopes,
-    factor_names,
     held_factors,
     matrix_cell,
     pair_word,
@@ -139,7 +138,7 @@ def test_envelopes_name_their_factors_and_what_they_hold_fixed(tmp_path: Path):
     assert titles == ("bench",)
     assert others == []
     assert held_factors(entry) == (("held", "same"),)
-    assert factor_names(shown_benchmarks(card)[0].result) == ("f", "held")
+    assert shown_benchmarks(card)[0].factors == ("f", "held")
 
 
 def test_a_digest_is_shortened_and_a_word_is_not():
@@ -169,4 +168,4 @@ def test_what_the_two_configurations_of_a_witness_share_is_said_apart(tmp_path: 
     card = card_of(tmp_path, rows, header=("model", "benchmark", "f", "item_id", "score", "held"))
     witness = card.analysis.benchmarks["bench"].pairs[0].witness
     assert witness is not None
-    assert same_settings(witness) == (("held", "same"),)
+    assert same_settings(witness, ("held", "f")) == (("held", "same"),)

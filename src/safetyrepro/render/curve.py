@@ -68,7 +68,9 @@ class Frame:
         return TOP + PANEL * (self.high - difference) / (self.high - self.low)
 
 
-def specification_curve(verdict: Verdict, identity: str, *, band: Sequence[BandPoint | None] = ()) -> Markup:
+def specification_curve(
+    verdict: Verdict, identity: str, *, band: Sequence[BandPoint | None] = (), factors: Sequence[str] = ()
+) -> Markup:
     """Draw a pair over its envelope.
 
     Parameters
@@ -79,6 +81,8 @@ def specification_curve(verdict: Verdict, identity: str, *, band: Sequence[BandP
         Unique on the page.
     band : sequence of BandPoint or None
         Simultaneous interval of each configuration, in the envelope's order; empty where there is none.
+    factors : sequence of str
+        Order of the factors' rows; those that are not named come last.
 
     Returns
     -------
@@ -86,7 +90,7 @@ def specification_curve(verdict: Verdict, identity: str, *, band: Sequence[BandP
         An SVG element: triangles up where A is ahead, down where B is, squares for ties, rings for missing cells. With a band,
         a mark is hollow where its interval holds zero.
     """
-    frame = make_frame(verdict, band)
+    frame = make_frame(verdict, band, factors)
     strips, height = _strips(frame)
     marks = joined(_mark(frame, column, entry) for column, entry in enumerate(frame.entries))
     content = _panel(frame, verdict) + marks + strips
@@ -103,7 +107,7 @@ def specification_curve(verdict: Verdict, identity: str, *, band: Sequence[BandP
     )
 
 
-def make_frame(verdict: Verdict, band: Sequence[BandPoint | None] = ()) -> Frame:
+def make_frame(verdict: Verdict, band: Sequence[BandPoint | None] = (), order: Sequence[str] = ()) -> Frame:
     """Columns and scale of a pair's curve."""
     known = sorted(
         (entry for entry in verdict.configurations if entry.difference is not None),
@@ -116,7 +120,7 @@ def make_frame(verdict: Verdict, band: Sequence[BandPoint | None] = ()) -> Frame
     largest = max((abs(difference) for difference in differences), default=0.0) or 1.0
     low, high = min([0.0, *differences]), max([0.0, *differences])
     entries = tuple(known + missing)
-    factors = varied(verdict.configurations)
+    factors = varied(verdict.configurations, order)
     longest = max((len(level) for _, levels in factors for level in levels), default=0)
     left = max(LEAST_LEFT, min(LEFT, 16 + LETTER * longest))
     step = min(WIDEST_STEP, (WIDTH - left - RIGHT) / max(len(entries), 1))
@@ -190,9 +194,9 @@ def _strips(frame: Frame) -> tuple[Markup, float]:
     return joined(parts), y + 4
 
 
-def varied(entries: Sequence[ConfigurationVerdict]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Factors with more than one level among configurations, each with its levels in order of first occurrence."""
-    levels: dict[str, dict[str, None]] = {}
+def varied(entries: Sequence[ConfigurationVerdict], order: Sequence[str] = ()) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Factors with more than one level among configurations, in a given order, each with its levels by first occurrence."""
+    levels: dict[str, dict[str, None]] = {factor: {} for factor in order}
     for entry in entries:
         for factor, level in entry.settings.items():
             levels.setdefault(factor, {}).setdefault(level)

@@ -7,7 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from safetyrepro.card import BenchmarkCard, FactorCard, GridCard
 from safetyrepro.render.support import support_of, support_sentences, support_words
 from safetyrepro.render.text import counted, markdown_text, number, percent, statuses_text
-from safetyrepro.render.view import Shown, answer, envelopes, held_factors, pair_word, provenance_rows, shown_benchmarks
+from safetyrepro.render.view import (
+    Shown,
+    answer,
+    envelopes,
+    held_factors,
+    pair_word,
+    provenance_rows,
+    same_settings,
+    shown_benchmarks,
+)
 from safetyrepro.sentences import verdict_sentence
 from safetyrepro.verdicts import Order, Settings, Verdict, Witness
 
@@ -70,7 +79,7 @@ def _benchmark(shown: Shown) -> list[str]:
     heads = ("A", "B", "A ahead", "B ahead", "tie", "missing", "flip rate", "minority", "in words")
     lines += table(heads, (_pair_row(pair) for pair in result.pairs))
     for pair in shown.drawn:
-        lines += ["", *_pair(pair), *_support(shown, pair)]
+        lines += ["", *_pair(pair, shown.factors), *_support(shown, pair)]
     rows = ((markdown_text(model.name), *_spread(model.dispersion), statuses_text(model.statuses)) for model in result.models)
     return [*lines, "", *table(("model", "lowest", "mean", "highest", "records"), rows)]
 
@@ -90,7 +99,7 @@ def _pair_row(pair: Verdict) -> tuple[str, ...]:
     return (*names, *(str(count) for count in counts), *rates, markdown_text(pair_word(pair)))
 
 
-def _pair(pair: Verdict) -> list[str]:
+def _pair(pair: Verdict, factors: Sequence[str]) -> list[str]:
     lines = [
         f"### {markdown_text(pair.a)} against {markdown_text(pair.b)}: {markdown_text(pair_word(pair))}",
         "",
@@ -101,6 +110,10 @@ def _pair(pair: Verdict) -> list[str]:
         lines += ["", f"Order in each configuration (▲ A ahead, ▼ B ahead, = tie, ? missing): `{strip}`"]
     if pair.witness:
         lines += ["", *_witness(pair, pair.witness)]
+        shared = ", ".join(
+            f"{markdown_text(name)} = {markdown_text(level)}" for name, level in same_settings(pair.witness, factors)
+        )
+        lines += ["", f"The same in both: {shared}."] if shared else []
     alone = [entry for entry in pair.one_factor_flip_rate if entry.n_pairs]
     if pair.reversal and alone:
         rows = ((markdown_text(one.factor), str(one.n_opposed), str(one.n_pairs), percent(one.rate)) for one in alone)
@@ -122,13 +135,11 @@ def _witness(pair: Verdict, witness: Witness) -> Iterator[str]:
         f"{markdown_text(pair.a)} ahead by {number(witness.margin_plus)}",
         f"{markdown_text(pair.b)} ahead by {number(-witness.margin_minus)}",
     )
-    yield from table(heads, (_setting_row(name, witness) for name in witness.plus))
+    yield from table(heads, (_setting_row(name, witness) for name in witness.factors))
 
 
 def _setting_row(name: str, witness: Witness) -> tuple[str, str, str]:
-    mark = "**" if name in witness.factors else ""
-    plus, minus = _level(witness.plus, name), _level(witness.minus, name)
-    return markdown_text(name), f"{mark}{plus}{mark}", f"{mark}{minus}{mark}"
+    return markdown_text(name), _level(witness.plus, name), _level(witness.minus, name)
 
 
 def _level(settings: Settings, name: str) -> str:

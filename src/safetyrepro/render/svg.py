@@ -80,8 +80,8 @@ def label(x: float, y: float, text: str, *, style: str = "", anchor: str = "star
 
 
 def configuration_note(entry: ConfigurationVerdict) -> str:
-    """A configuration and its difference in one line."""
-    told = ", ".join(f"{name}={level}" for name, level in entry.settings.items()) or "the only configuration"
+    """A configuration, its factors by name, and its difference in one line."""
+    told = ", ".join(f"{name}={level}" for name, level in sorted(entry.settings.items())) or "the only configuration"
     difference = "not measured for both" if entry.difference is None else f"difference {entry.difference:+.3f}"
     return inert(f"{told}: {difference}")
 

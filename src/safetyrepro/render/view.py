@@ -46,6 +46,11 @@ class Shown:
     """Pairs that are shown in full, the most contested first."""
 
     @property
+    def factors(self) -> tuple[str, ...]:
+        """Names of the envelope's factors, in order."""
+        return tuple(factor.name for factor in self.card.factors)
+
+    @property
     def reversed_pairs(self) -> int:
         """Pairs whose order reverses."""
         return sum(pair.reversal for pair in self.result.pairs)
@@ -147,9 +152,10 @@ def matrix_cell(result: BenchmarkAnalysis, row: str, column: str) -> MatrixCell:
     raise KeyError((row, column))
 
 
-def same_settings(witness: Witness) -> tuple[tuple[str, str], ...]:
-    """Settings that the two configurations of a witness share."""
-    return tuple((name, level) for name, level in witness.plus.items() if name not in witness.factors)
+def same_settings(witness: Witness, factors: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Settings that the two configurations of a witness share, in the order of the factors."""
+    shared = [name for name in factors if name in witness.plus and name not in witness.factors]
+    return tuple((name, witness.plus[name]) for name in shared)
 
 
 def envelopes(card: GridCard) -> tuple[tuple[tuple[str, ...], BenchmarkCard], ...]:
@@ -161,11 +167,6 @@ def envelopes(card: GridCard) -> tuple[tuple[tuple[str, ...], BenchmarkCard], ..
         if entry.title not in titles:
             titles.append(entry.title)
     return tuple((tuple(titles), entry) for titles, entry in groups.values())
-
-
-def factor_names(result: BenchmarkAnalysis) -> tuple[str, ...]:
-    """Names of the factors of a benchmark's configurations, in order."""
-    return tuple(dict.fromkeys(name for settings in result.configurations for name in settings))
 
 
 def held_factors(benchmark: BenchmarkCard) -> tuple[tuple[str, str], ...]:
@@ -225,7 +226,7 @@ def provenance_rows(card: GridCard) -> tuple[tuple[str, str], ...]:
         ("safetyrepro", f"{stamp.package_version}, commit {package}"),
         ("study's repository", f"commit {commit}"),
         ("python", stamp.python),
-        ("libraries", ", ".join(f"{name} {version}" for name, version in stamp.libraries.items()) or "not recorded"),
+        ("libraries", ", ".join(f"{name} {version}" for name, version in sorted(stamp.libraries.items())) or "not recorded"),
         ("system", stamp.system),
         ("processor", stamp.processor),
         ("accelerator", stamp.accelerator),
