@@ -176,19 +176,23 @@ class _Asking:
     def ask(self, label: str, wanted: dict[Request, None]) -> Answers:
         """Ask what is absent, group by group; every group is in the store before the next is asked."""
         encoded = dict(zip(wanted, self.backend.encode(list(wanted)), strict=True))
-        absent = {entry.key: entry for entry in encoded.values() if entry.key not in self.answered}
-        total = len({entry.key for entry in encoded.values()})
-        self.progress.begin(label, total, total - len(absent))
-        # Neighbours share prefixes, so a group of neighbours shares the most work.
-        ordered = sorted(absent.values(), key=_neighbourhood)
+        different = {entry.key: entry for entry in encoded.values()}
+        self.progress.begin(label, len(different), sum(key in self.answered for key in different))
+        # Neighbours share prefixes, so a group of neighbours shares the most work. Groups are cut before it is known what is
+        # absent: a resumed run then batches, and rounds, exactly as an undisturbed one.
+        ordered = sorted(different.values(), key=_neighbourhood)
         for start in range(0, len(ordered), self.group_size):
-            group = ordered[start : start + self.group_size]
-            responses = list(_answers(self.backend, group))
-            self.store.add_prompts({short_digest(entry.text): entry.text for entry in group}, label)
-            self.store.add_responses([response for response in responses if response.error is None], label)
-            self.answered.update((response.key, response) for response in responses)
-            self.progress.advance(len(group))
+            self._ask_group([e for e in ordered[start : start + self.group_size] if e.key not in self.answered], label)
         return Answers({request: entry.key for request, entry in encoded.items()}, self.answered)
+
+    def _ask_group(self, group: Sequence[Encoded], label: str) -> None:
+        if not group:
+            return
+        responses = list(_answers(self.backend, group))
+        self.store.add_prompts({short_digest(entry.text): entry.text for entry in group}, label)
+        self.store.add_responses([response for response in responses if response.error is None], label)
+        self.answered.update((response.key, response) for response in responses)
+        self.progress.advance(len(group))
 
     def count(self) -> None:
         """Add what the backend counted to the manifest."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from safetyrepro.errors import StudyError
-from safetyrepro.study import BenchmarkSpec, ModelSpec, Study, read_study
+from safetyrepro.study import BenchmarkSpec, ModelSpec, Study, read_study, write_study
 
 SHIPPED = "studies"
 QUICKSTART = "quickstart"
@@ -108,5 +108,17 @@ def copy_study(name: str, target: Path) -> Study:
         raise StudyError(str(target), found="exists", remedy="Name another file with --out.")
     source = find_study(name)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    study = read_study(source)
+    rooted = _rooted(study, source.resolve().parent)
+    if rooted == study:
+        target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    else:
+        write_study(rooted, target)
     return read_study(target)
+
+
+def _rooted(study: Study, folder: Path) -> Study:
+    """The same study with relative folders made absolute, so that its file can lie anywhere."""
+    models = [model.model_copy(update={"path": str(folder / model.path)} if model.path else {}) for model in study.models]
+    specs = [spec.model_copy(update={"data": str(folder / spec.data)} if spec.data else {}) for spec in study.benchmarks]
+    return study.model_copy(update={"models": models, "benchmarks": specs})
