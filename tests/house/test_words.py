@@ -52,6 +52,6 @@ def test_the_patterns_find_what_they_are_written_for() -> None:
 
 
 def test_no_generated_or_local_folder_is_tracked() -> None:
-    names = {"__pycache__", ".venv", "results", "node_modules", ".ipynb_checkpoints", ".envs"}
+    names = {"__pycache__", ".venv", "node_modules", ".ipynb_checkpoints", ".envs"}
     offenders = [path.relative_to(ROOT).as_posix() for path in tracked_files() if names & set(path.relative_to(ROOT).parts)]
     assert not offenders, report("tracked files of generated folders", offenders)
