@@ -12,7 +12,7 @@ import numpy as np
 
 from safetyrepro.pairs import pair_scores
 from safetyrepro.records import ItemRecord
-from safetyrepro.scores import ScoreTable, build_table
+from safetyrepro.scores import ScoreTable, rebuilt
 from safetyrepro.stats.base import sign_arrays, signs_of
 from safetyrepro.stats.repeats import PlaceboFlips, placebo_flips
 
@@ -35,18 +35,7 @@ def placebo_of_pairs(records: Sequence[ItemRecord], table: ScoreTable) -> Mappin
     repeats = sorted({record.repeat for record in records})
     if len(repeats) < 2:
         return {}
-    tables = [
-        build_table(
-            [record for record in records if record.repeat == repeat],
-            benchmark=table.benchmark,
-            estimand=table.estimand,
-            models=table.models,
-            configurations=table.configurations,
-            policy=table.policy,
-            item_rule=table.item_rule,
-        )
-        for repeat in repeats
-    ]
+    tables = [rebuilt(table, [record for record in records if record.repeat == repeat]) for repeat in repeats]
     pairs = itertools.combinations(range(len(table.models)), 2)
     return {(table.models[a], table.models[b]): _flips(tables, a, b) for a, b in pairs}
 

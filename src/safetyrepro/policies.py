@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetyrepro.estimands import Aggregation, Direction
 from safetyrepro.pairs import pair_scores
 from safetyrepro.records import ItemRecord, Status
-from safetyrepro.scores import FailurePolicy, ScoreTable, build_table
+from safetyrepro.scores import FailurePolicy, ScoreTable, rebuilt
 from safetyrepro.stats.base import OrderCounts
 from safetyrepro.stats.bounds import failure_bounds
 from safetyrepro.stats.flips import count_orders
@@ -137,7 +137,7 @@ def judge_policies(records: Sequence[ItemRecord], table: ScoreTable) -> Benchmar
     failed = sum(record.value is None and record.status not in ABSENT for record in kept) - unparsed
     if not unparsed + failed:
         return None
-    tables = {policy: _under(kept, table, policy) for policy in FailurePolicy}
+    tables = {policy: rebuilt(table, kept, policy=policy) for policy in FailurePolicy}
     asked, reason = _asked(kept, table)
     read = tables[FailurePolicy.DROPPED]
     reason = reason or _no_bounds(read)
@@ -147,18 +147,6 @@ def judge_policies(records: Sequence[ItemRecord], table: ScoreTable) -> Benchmar
         n_failed=failed,
         n_records=len(kept),
         pairs=tuple(_pair(tables, asked, pair, reason) for pair in pairs),
-    )
-
-
-def _under(records: Sequence[ItemRecord], table: ScoreTable, policy: FailurePolicy) -> ScoreTable:
-    return build_table(
-        records,
-        benchmark=table.benchmark,
-        estimand=table.estimand,
-        models=table.models,
-        configurations=table.configurations,
-        policy=policy,
-        item_rule=table.item_rule,
     )
 
 

@@ -191,6 +191,29 @@ def build_table(
     return _scored_table(benchmark, estimand, axes, _Cells(values, known, weights), policy=policy, item_rule=item_rule)
 
 
+def rebuilt(table: ScoreTable, records: Sequence[ItemRecord], *, policy: FailurePolicy | None = None) -> ScoreTable:
+    """The table that other records, or another policy, give on the same axes of models and configurations.
+
+    Parameters
+    ----------
+    table : ScoreTable
+        What the new table is like.
+    records : sequence of ItemRecord
+        Rows of the same benchmark and estimand.
+    policy : FailurePolicy, optional
+        How unreadable answers count; None keeps the table's policy.
+    """
+    return build_table(
+        records,
+        benchmark=table.benchmark,
+        estimand=table.estimand,
+        models=table.models,
+        configurations=table.configurations,
+        policy=policy or table.policy,
+        item_rule=table.item_rule,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Cells:
     values: FloatArray
