@@ -43,7 +43,7 @@ format: .venv/ready-to-test ## mend what ruff can mend
 checkpoints: .venv/ready-to-run ## train the tiny models of the quickstart again
 	OMP_NUM_THREADS=1 $(BIN)/python -m safetyrepro.quickstart.train
 
-docs: .venv/ready-to-test ## write the generated reference pages
+docs: .venv/ready-to-test ## write the reference pages that are made from the code
 	$(BIN)/python scripts/reference.py
 
 bench: .venv/ready-to-test ## print the ratios of bench/ (never part of the tests)

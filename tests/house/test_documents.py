@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shlex
@@ -145,6 +146,20 @@ def test_the_example_of_the_readme_runs_and_shows_the_reversal_it_announces(tmp_
     assert outcome.returncode == 0, outcome.stderr
     assert "A reversal is observed in 1 of 1 pairs" in outcome.stdout
     assert (tmp_path / "card" / "card.html").is_file()
+
+
+def test_the_reference_pages_are_what_the_code_says_now() -> None:
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    reference = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    offenders = [
+        f"docs/reference/{name}"
+        for name, make in reference.PAGES.items()
+        if not (path := ROOT / "docs" / "reference" / name).is_file() or path.read_text(encoding="utf-8") != make()
+    ]
+    assert not offenders, report("pages that `make docs` would change", offenders)
 
 
 def test_the_changelog_has_a_place_for_what_comes_next() -> None:
