@@ -100,22 +100,45 @@ def ingest_foreign(
     """
     options = options or ForeignOptions()
     _check_folder(folder)
-    readings = tuple(discover(paths, package=package))
-    runs = [run for reading in readings for run in reading.runs if not run.subtasks]
-    placed = _placed(runs, options)
-    if not placed:
-        raise _nothing(paths, readings)
+    readings = list(discover(paths, package=package))
+    fresh = not folder.parent.exists()
     building = folder.with_name(f".{folder.name}.ingesting")
-    shutil.rmtree(building, ignore_errors=True)
     try:
-        notes = _build(building, folder.name, placed, runs, options)
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        notes = _built(building, folder.name, paths, readings, options=options)
         building.rename(folder)
     except OSError as error:
         raise StoreError(str(folder), found=f"cannot be written ({error.strerror})", remedy="Choose another --out.") from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return ForeignIngest(store=open_store(folder), readings=readings, notes=notes)
+        if fresh and folder.parent.is_dir() and not any(folder.parent.iterdir()):
+            folder.parent.rmdir()
+    return ForeignIngest(store=open_store(folder), readings=tuple(readings), notes=notes)
+
+
+def _built(
+    building: Path, study: str, paths: Sequence[Path], readings: list[Reading], *, options: ForeignOptions
+) -> tuple[str, ...]:
+    """Build the store; a file whose items turn out to be damaged is refused, and the others are read again without it."""
+    while True:
+        runs = [run for reading in readings for run in reading.runs if not run.subtasks]
+        placed = _placed(runs, options)
+        if not placed:
+            raise _nothing(paths, readings)
+        shutil.rmtree(building, ignore_errors=True)
+        try:
+            return _build(building, study, placed, runs, options)
+        except _Damaged as damage:
+            at = next(place for place, reading in enumerate(readings) if damage.run in reading.runs)
+            readings[at] = replace(readings[at], runs=(), refusal=damage.error)
+
+
+class _Damaged(Exception):
+    """Items of a run that could not be read to the end."""
+
+    def __init__(self, run: ForeignRun, error: SafetyReproError) -> None:
+        super().__init__(error.sentence)
+        self.run = run
+        self.error = error
 
 
 def _check_folder(folder: Path) -> None:
@@ -186,8 +209,7 @@ def _build(
     with store.writing():
         batches = Batches(store)
         for one in placed:
-            writer = CellWriter(batches, one.key, one.cell, repeat=one.repeat)
-            for estimand, seen in writer.write(items.setdefault(one.benchmark, ItemNames())).items():
+            for estimand, seen in _written(batches, one, items.setdefault(one.benchmark, ItemNames())).items():
                 observed.setdefault((one.benchmark, estimand), Observed()).merge(seen)
                 notes += _disagreements(one, estimand, seen)
             notes += [f"{one.model} on {one.benchmark}: {note}" for note in one.cell.run.notes]
@@ -203,6 +225,13 @@ def _build(
             }
         )
     return kept
+
+
+def _written(batches: Batches, one: _Placed, items: ItemNames) -> dict[str, Observed]:
+    try:
+        return CellWriter(batches, one.key, one.cell, repeat=one.repeat).write(items)
+    except IngestError as error:
+        raise _Damaged(one.cell.run, error) from error
 
 
 def _study_name(text: str) -> str:

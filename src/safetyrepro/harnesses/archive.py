@@ -22,6 +22,8 @@ MAX_MEMBER_BYTES = 256 * 2**20
 """Largest member, uncompressed."""
 MAX_RATIO = 1_100
 """Largest uncompressed size of a member for each compressed byte; deflate cannot exceed 1032."""
+FREE_BYTES = 2**20
+"""Uncompressed size up to which a member may be packed as tightly as it will."""
 MAX_TOTAL_RATIO = 200
 """Largest uncompressed size of all members for each byte of the archive, beyond the first 64 MB."""
 _STORED, _DEFLATED, _ZSTANDARD = 0, 8, 93
@@ -101,7 +103,7 @@ def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
         raise _refused(path, f"member '{info.filename}' is encrypted", "Write the log again without a password.")
     if info.compress_type not in (_STORED, _DEFLATED, _ZSTANDARD):
         raise _refused(path, f"member '{info.filename}' is packed by method {info.compress_type}", "Convert the log to .json.")
-    if info.file_size > MAX_MEMBER_BYTES or info.file_size > MAX_RATIO * max(info.compress_size, 1):
+    if info.file_size > MAX_MEMBER_BYTES or info.file_size > FREE_BYTES + MAX_RATIO * info.compress_size:
         raise _refused(
             path,
             f"member '{info.filename}' unpacks from {info.compress_size} to {info.file_size} bytes",
@@ -148,8 +150,11 @@ class _Packed:
 
     def __init__(self, path: Path, file: IO[bytes], info: zipfile.ZipInfo) -> None:
         self._path, self._file = path, file
-        file.seek(info.header_offset)
-        header = file.read(_LOCAL_HEADER.size)
+        try:
+            file.seek(info.header_offset)
+            header = file.read(_LOCAL_HEADER.size)
+        except (OSError, ValueError, OverflowError):
+            header = b""
         if len(header) < _LOCAL_HEADER.size or header[:4] != b"PK\x03\x04":
             raise _damaged(path, "a member does not lie where the directory says")
         *_, name_length, extra_length = _LOCAL_HEADER.unpack(header)

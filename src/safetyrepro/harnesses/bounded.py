@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,8 +27,9 @@ MAX_DEPTH = 200
 """Deepest nesting of lists and objects that is read."""
 _CHUNK = 2**18
 _NEAR_END = 64
+_LONGEST_TAIL = 3
 _DECODER = json.JSONDecoder()
-_SPACE = " \t\n\r"
+_SPACE = re.compile(r"[ \t\n\r]*")
 
 
 class TooLarge(IngestError):
@@ -71,8 +73,7 @@ class JsonReader:
     def peek(self) -> str:
         """Return the next character that is not white space; empty at the end."""
         while True:
-            while self._at < len(self._buffer) and self._buffer[self._at] in _SPACE:
-                self._at += 1
+            self._at = _past_space(self._buffer, self._at)
             if self._at < len(self._buffer):
                 return self._buffer[self._at]
             if self._ended:
@@ -100,7 +101,9 @@ class JsonReader:
                 continue
             except ValueError as error:
                 raise self._broken("a number has thousands of digits", self._at) from error
-            if end == len(self._buffer) and not self._ended:
+            # A number may go on behind the end of what was read: "1" of "1.5e-7" is a whole number by itself.
+            unsure = _LONGEST_TAIL if isinstance(found, (int, float)) else 0
+            if end + unsure >= len(self._buffer) and not self._ended:
                 self._more()
                 continue
             return self._taken(found, end)
@@ -189,6 +192,11 @@ class JsonReader:
             found=f"is nested more than {MAX_DEPTH} levels deep",
             remedy="No evaluation package writes such a file.",
         )
+
+
+def _past_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
 
 
 def _depth(value: Json) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 
 from safetyrepro.errors import IngestError
-from safetyrepro.harnesses.base import ForeignItem, list_at, mark_of, number_of, object_at, text_at
+from safetyrepro.harnesses.base import ForeignItem, Mark, list_at, mark_of, number_of, object_at, text_at
 from safetyrepro.records import Json
 
 _BATCH = 1000
@@ -62,7 +63,7 @@ def _new_item(row: dict[str, Json], number: int) -> ForeignItem:
         text=text_at(doc, "original_query") or text_at(doc, "query"),
         options=options,
         gold=_gold(options, doc.get("gold_index")),
-        marks={name: mark_of(value) for name, value in object_at(row, "metric").items()},
+        marks=_marks(object_at(row, "metric")),
         prompt=prompt if isinstance(prompt, str) else text_at(doc, "query"),
         response=str(texts[0]) if texts else None,
         loglikelihoods=_numbers(list_at(answer, "logprobs")),
@@ -80,12 +81,17 @@ def _old_item(row: dict[str, Json], number: int) -> ForeignItem:
         text=text_at(row, "example") or text_at(row, "full_prompt"),
         options=options,
         gold=_gold(options, row.get("gold_index")),
-        marks={name: mark_of(value) for name, value in object_at(row, "metrics").items()},
+        marks=_marks(object_at(row, "metrics")),
         prompt=text_at(row, "full_prompt"),
         response=said if isinstance(said, str) else None,
         loglikelihoods=likelihoods,
         tokens=_tokens(row.get("input_tokens")),
     )
+
+
+def _marks(values: dict[str, Json]) -> dict[str, Mark]:
+    # A column of exact decimals or a map with numbers as keys is legal Parquet.
+    return {str(name): mark_of(float(value) if isinstance(value, Decimal) else value) for name, value in values.items()}
 
 
 def at_first(value: Json) -> Json:
