@@ -97,7 +97,10 @@ def grid_analysis(grid: Grid, *, n_core: int = 0) -> Analysis:
         for model, score in zip("ab", scores, strict=True)
         if score is not None
     }
-    return analyze(grid_store(values, (len(grid), 1), n_core=n_core), AnalysisOptions(inference=None))
+    return analyze(
+        grid_store(values, (len(grid), 1), n_core=n_core),
+        AnalysisOptions(inference=None, further=False, attribution=False, policies=False),
+    )
 
 
 def item_store(difference: np.ndarray, *, base: float = 0.0, clusters: Sequence[str] = ()) -> MemoryStore:

@@ -46,7 +46,7 @@ def open_results(path: Path) -> Opened:
 
 def _open_store(folder: Path) -> Opened:
     store = open_store(folder)
-    options = AnalysisOptions(inference=None)
+    options = AnalysisOptions(inference=None, further=False, attribution=False, policies=False)
     return Opened(analyze(store, options), store_tester(store, options), _run_again(store))
 
 
