@@ -140,7 +140,7 @@ def analyze(store: Store, options: AnalysisOptions | None = None) -> Analysis:
         If a named model, benchmark, factor or level does not occur, or a part is damaged.
     """
     options = options or AnalysisOptions()
-    _check_options(store, options)
+    check_options(store, options)
     chosen = [entry for entry in store.manifest.benchmarks if not options.benchmarks or entry.name in options.benchmarks]
     found = {
         entry.name if estimand == entry.estimands[0] else f"{entry.name}:{estimand.name}": (entry, estimand)
@@ -264,7 +264,14 @@ def selected(entry: BenchmarkEntry, where: Mapping[str, Sequence[str]]) -> tuple
     return tuple(configuration for configuration in entry.envelope if configuration.matches(condition))
 
 
-def _check_options(store: Store, options: AnalysisOptions) -> None:
+def check_options(store: Store, options: AnalysisOptions) -> None:
+    """Refuse options that name what a store does not hold.
+
+    Raises
+    ------
+    StoreError
+        If a named model, benchmark, factor or level does not occur.
+    """
     manifest = store.manifest
     _check_names(store, "model", options.models, manifest.models)
     _check_names(store, "benchmark", options.benchmarks, [entry.name for entry in manifest.benchmarks])

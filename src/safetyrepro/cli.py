@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from safetyrepro import __version__
-from safetyrepro.commands import analyze, card, defaults, gate, ingest, init, locate, mend, plan, run, schema
+from safetyrepro.commands import analyze, card, defaults, design, gate, ingest, init, locate, mend, plan, repair, run, schema
 from safetyrepro.errors import SafetyReproError
 from safetyrepro.parameters import Quiet, StoreOut, StudyArgument
 
@@ -58,6 +58,8 @@ app.add_typer(ingest.app, name="ingest")
 app.command(name="analyze")(analyze.analyze)
 app.command(name="card")(card.card)
 app.command(name="gate")(gate.gate)
+app.command(name="repair")(repair.repair)
+app.command(name="design")(design.design)
 app.command(name="locate")(locate.locate)
 app.command(name="defaults")(defaults.defaults)
 app.command(name="mend")(mend.mend)
