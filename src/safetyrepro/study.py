@@ -93,6 +93,10 @@ class EngineSpec(Document):
     """Requests answered between two writes to the store: what a kill can lose."""
     share_prefixes: bool = True
     """Whether tokens that requests have in common are computed once; off is the slow reference path."""
+    concurrency: Annotated[int, Field(gt=0, le=1024)] = 8
+    """Requests that a server is asked at once."""
+    patience_seconds: Annotated[float, Field(gt=0)] = 300.0
+    """Longest time that one try of a server request may take."""
     recorded: str | None = None
     """Folder or file of recorded answers, for the replay backend; relative to the study's file."""
 

@@ -112,16 +112,13 @@ def load_checkpoint(checkpoint: Checkpoint, *, name: str, dtype: str, quantizati
     MissingDependency
         If bitsandbytes is needed and absent.
     """
-    import transformers
     from safetensors import SafetensorError
 
     where = f"model '{name}'"
     target = choose_device(device, where)
     quantizer = _quantizer(quantization, dtype, where)
+    tokenizer = load_tokenizer(checkpoint.folder, where)
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            checkpoint.folder, local_files_only=True, trust_remote_code=False
-        )
         model = _load(checkpoint.folder, dtype=dtype, quantizer=quantizer, device=target, where=where)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise ModelError(
@@ -130,10 +127,6 @@ def load_checkpoint(checkpoint: Checkpoint, *, name: str, dtype: str, quantizati
             expected="a causal language model that transformers knows without code of its own",
             remedy="Check the folder, or the model's page for the version of transformers that it needs.",
         ) from error
-    if tokenizer.eos_token_id is None and tokenizer.bos_token_id is None:
-        raise ModelError(
-            where, found="its tokenizer has neither a first nor a last token", remedy="Declare one in tokenizer_config.json."
-        )
     already = getattr(model.config, "quantization_config", None)
     identity = ModelIdentity(
         name=name,
@@ -147,6 +140,35 @@ def load_checkpoint(checkpoint: Checkpoint, *, name: str, dtype: str, quantizati
         revision=checkpoint.revision,
     )
     return Loaded(model=model, tokenizer=tokenizer, identity=identity, device=target)
+
+
+def load_tokenizer(folder: Path, where: str) -> PreTrainedTokenizerBase:
+    """Load a tokenizer alone.
+
+    Raises
+    ------
+    ModelError
+        If the folder holds none, or one that marks neither begin nor end of a text.
+    MissingDependency
+        If transformers is absent.
+    """
+    try:
+        import transformers
+    except ImportError as error:
+        raise MissingDependency("transformers", purpose=f"{where}, tokenizer", extra="hf") from error
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(
+            where,
+            found=f"{folder} holds no tokenizer that can be loaded: {' '.join(str(error).split())[:300]}",
+            remedy="Correct the field 'path'.",
+        ) from error
+    if tokenizer.eos_token_id is None and tokenizer.bos_token_id is None:
+        raise ModelError(
+            where, found="its tokenizer has neither a first nor a last token", remedy="Declare one in tokenizer_config.json."
+        )
+    return tokenizer
 
 
 def choose_device(wanted: str, where: str) -> torch.device:

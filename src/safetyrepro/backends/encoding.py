@@ -239,6 +239,12 @@ def length_limit(configuration: object, tokenizer_limit: int) -> int:
     return tokenizer_limit if tokenizer_limit < UNSTATED else DEFAULT_LENGTH
 
 
+def token_of(tokenizer: PreTrainedTokenizerBase, text: str) -> int | None:
+    """The token that a text is; None where it is not exactly one."""
+    ids = list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    return int(ids[0]) if len(ids) == 1 else None
+
+
 def _left_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """What the tokenizer puts before a text; what it puts behind one would stand between prompt and answer, and is left out."""
     plain = list(tokenizer("a", add_special_tokens=False)["input_ids"])

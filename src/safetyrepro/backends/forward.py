@@ -60,6 +60,7 @@ class Forward:
         self.computed = 0
         self.padded = 0
         self.takes_cache = "past_key_values" in parameters
+        self.weight_bytes = sum(weights.numel() * weights.element_size() for weights in model.parameters())
         self.vocabulary = int(model.get_output_embeddings().weight.shape[0])
 
     def score(self, batch: Sequence[Scorable]) -> list[Scores]:

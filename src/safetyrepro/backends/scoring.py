@@ -24,6 +24,8 @@ TOLERANCES = {"float32": (1e-3, 1e-5), "float16": (0.25, 0.02), "bfloat16": (0.2
 """Largest difference that rounding may explain: a constant, and a share of the log-likelihood."""
 FIXED_SECONDS = {"cpu": 1.5e-4, "cuda": 4e-5}
 """What a layer costs for each pass, whatever it holds."""
+READ_BYTES = {"cpu": 2e10, "cuda": 2e12}
+"""Bytes of weights that a device reads in a second: a short row waits for them."""
 OPERATIONS = {"cpu": 5e10, "cuda": 5e13}
 """Multiply-adds that attention with a mask reaches in a second."""
 
@@ -194,7 +196,7 @@ def row_cost(configuration: object, forward: Forward, *, longest: int) -> RowCos
     width = int(getattr(configuration, "hidden_size", 1024))
     kind = forward.device.type if forward.device.type in OPERATIONS else "cuda"
     return RowCost(
-        fixed=FIXED_SECONDS[kind] * layers,
+        fixed=FIXED_SECONDS[kind] * layers + forward.weight_bytes / READ_BYTES[kind],
         pair=2.0 * width * layers / OPERATIONS[kind],
         longest=longest,
         heads=max(1, HEAD_VALUES // forward.vocabulary),

@@ -1,0 +1,113 @@
+"""What a server can do, found out before it is believed: it must pass, or log-likelihoods are refused with the reason.
+
+Servers of one protocol drop fields silently, or return log-probabilities shifted by one that look plausible. Neither shows in scores:
+shifted numbers still prefer some answer. Three probes tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from safetyrepro.backends.protocol import COMPLETIONS, echo_body, read_echo
+from safetyrepro.backends.wire import Wire
+from safetyrepro.errors import RequestFailed
+from safetyrepro.records import Json
+
+TOLERANCE = 0.02
+"""Largest difference, in nats, between a token's log-probability when it is drawn and when it is read back. Rounding in half precision
+stays below; a shift by one agrees to this degree by chance once in some hundred probes, and never in all."""
+
+
+ENOUGH = 2
+"""Number of drawn tokens that must be read back: a byte of a character, say, cannot be told from its text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """What a server was seen to do."""
+
+    token_ids: bool
+    """Whether it takes a prompt as token ids, so that what reaches the model is what was encoded."""
+    refusal: str | None
+    """Why it is not believed about log-likelihoods; None where it is."""
+
+
+def examine(wire: Wire, model: str, probes: Sequence[Sequence[int]], identify: Callable[[str], int | None]) -> Abilities:
+    """Find out what a server can do.
+
+    Parameters
+    ----------
+    wire : Wire
+        The connection.
+    model : str
+        The model's name on the server.
+    probes : sequence of sequences of int
+        Token ids of a few prompts; none where the model's tokenizer is not known.
+    identify : callable
+        The id of the token that a text is, None where it is not one token.
+
+    Returns
+    -------
+    Abilities
+    """
+    if not probes:
+        return Abilities(token_ids=False, refusal="the model's tokenizer is not known: name its folder in the model's 'path'")
+    try:
+        wire.post(COMPLETIONS, {"model": model, "prompt": list(probes[0]), "max_tokens": 1, "temperature": 0})
+    except RequestFailed as failure:
+        return Abilities(token_ids=False, refusal=f"it takes no prompt of token ids ({failure.found})")
+    try:
+        n_read = sum(_read_back(wire, model, list(ids), identify) for ids in probes)
+    except RequestFailed as failure:
+        return Abilities(token_ids=True, refusal=failure.found)
+    if n_read < ENOUGH:
+        found = f"only {n_read} of {len(probes)} tokens that it drew could be read back, {ENOUGH} are needed"
+        return Abilities(token_ids=True, refusal=found)
+    return Abilities(token_ids=True, refusal=None)
+
+
+def _read_back(wire: Wire, model: str, ids: list[int], identify: Callable[[str], int | None]) -> bool:
+    """Let the server draw the likeliest token and read it back at the end of the prompt.
+
+    Returns
+    -------
+    bool
+        Whether the token could be told from its text, so that it was read back.
+
+    Raises
+    ------
+    RequestFailed
+        If entries are missing or the two log-probabilities differ.
+    """
+    where = "self-test"
+    first = wire.post(COMPLETIONS, echo_body(model, ids))
+    drawn = read_echo(first, len(ids), where)
+    token = identify(_drawn_text(first))
+    if token is None:
+        return False
+    again = read_echo(wire.post(COMPLETIONS, echo_body(model, [*ids, token])), len(ids) + 1, where)
+    before, after = drawn.logprobs[-1], again.logprobs[len(ids)]
+    assert before is not None
+    assert after is not None
+    if abs(before - after) > TOLERANCE:
+        raise RequestFailed(
+            where,
+            found=f"a token has log-probability {before:.4f} when it is drawn and {after:.4f} when it is read back: they are shifted",
+        )
+    shared = zip(drawn.logprobs[1:-1], again.logprobs[1:-2], strict=True)
+    if any(abs((one or 0.0) - (other or 0.0)) > TOLERANCE for one, other in shared):
+        raise RequestFailed(where, found="the log-probabilities of a prompt change when a token is added behind it")
+    if not again.greedy[len(ids)]:
+        raise RequestFailed(where, found="the token that was drawn as likeliest is not said to be so when it is read back")
+    return True
+
+
+def _drawn_text(found: Mapping[str, Json]) -> str:
+    """The last token of an echo, as text."""
+    choices = found["choices"]
+    stated = choices[0].get("logprobs") if isinstance(choices, list) and isinstance(choices[0], dict) else None
+    tokens = stated.get("tokens") if isinstance(stated, dict) else None
+    if not isinstance(tokens, list) or not tokens:
+        raise RequestFailed("self-test", found="the server does not name the tokens of its log-probabilities")
+    return str(tokens[-1])
