@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, field
 
 from safetyrepro.harnesses.base import ForeignItem, Mark
 from safetyrepro.harnesses.content import content_digest, text_digest, tokens_digest
 from safetyrepro.harnesses.mapping import Cell
-from safetyrepro.records import AGGREGATE_ITEM, CellKey, ItemRecord, Status
+from safetyrepro.records import AGGREGATE_ITEM, CellKey, ItemRecord, Status, question_key
 from safetyrepro.store import Store
 
 BATCH = 20_000
@@ -79,6 +80,11 @@ class Batches:
         if len(self._records) >= BATCH:
             self.flush()
 
+    def ask(self, name: str, item: ForeignItem) -> None:
+        """Keep the question of an item under its name, once for a benchmark."""
+        if item.text:
+            self._prompts[question_key(name)] = json.dumps({"text": item.text, "options": item.options, "gold": item.gold})
+
     def flush(self) -> None:
         """Write what is held."""
         if not self._records:
@@ -118,7 +124,9 @@ class CellWriter:
         seen = {estimand.name: Observed() for estimand in self._cell.estimands.values()}
         for item in self._cell.run.items():
             name, repeat = self._occurrences.place(items.name(item, self._cell.run.harness), item)
-            items.names.add(name)
+            if name not in items.names:
+                items.names.add(name)
+                self._batches.ask(name, item)
             held = bool(item.text) or any(mark.value is not None for mark in item.marks.values())
             for metric, mark in item.marks.items():
                 estimand = self._cell.estimands.get(metric)

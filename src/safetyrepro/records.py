@@ -253,6 +253,11 @@ class ItemRecord:
     """Digest over the token ids; empty where a foreign log does not hold them."""
 
 
+def question_key(item_id: str) -> str:
+    """Return the key under which a store of ingested results keeps an item's question, beside its prompts."""
+    return f"question:{item_id}"
+
+
 def digest_of(value: Mapping[str, Json] | Json) -> str:
     """First 16 hexadecimal digits of the SHA-256 of a value's canonical JSON text."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=dict)

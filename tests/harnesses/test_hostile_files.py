@@ -15,7 +15,7 @@ from safetyrepro.harnesses.discovery import check, discover
 from safetyrepro.ingest_foreign import ingest_foreign
 
 N_VARIANTS = 2_400
-SLOWEST_SECONDS = 20.0
+HANG_SECONDS = 300.0
 LARGEST_SOURCE = 350_000
 
 
@@ -79,11 +79,9 @@ def test_no_variant_ends_in_a_traceback_a_hang_or_a_write_outside(shared: Path, 
         victim.write_bytes(rng.choice(MUTANTS)(source.read_bytes(), rng))
         before = tree(work)
         started = time.monotonic()
-        if number % 4:
-            refusal = checked(victim)
-        else:
-            refusal = ingested(victim, occupied if number % 40 == 0 else work / "out" / "store")
-        assert time.monotonic() - started < SLOWEST_SECONDS, (number, source)
+        store = occupied if number % 40 == 0 else work / "out" / "store"
+        refusal = checked(victim) if number % 4 else ingested(victim, store)
+        assert time.monotonic() - started < HANG_SECONDS, (number, source)
         after = tree(work)
         if refusal is None:
             n_read += 1

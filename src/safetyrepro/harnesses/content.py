@@ -39,15 +39,16 @@ _QUOTES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "`": "'
 
 
 def content_digest(text: str, options: Sequence[str] = ()) -> str:
-    """Return 16 hexadecimal digits over the normalised text and the set of normalised options; empty for no text.
+    """Return the name of a question by its content, ``TEXT-OPTIONS``; empty for no text.
 
-    The order of the options is left out: packages shuffle them.
+    The first 16 hexadecimal digits are of the normalised text, the 8 behind the dash of the set of normalised options: two
+    editions of a question share the first part. The order of the options is left out, because packages shuffle them.
     """
     question = normalised(text)
     if not question:
         return ""
-    parts = [question, *sorted({normalised(option) for option in options})]
-    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
+    offered = "\x1f".join(sorted({normalised(option) for option in options}))
+    return f"{text_digest(question)}-{text_digest(offered)[:8]}" if offered else text_digest(question)
 
 
 def text_digest(text: str) -> str:

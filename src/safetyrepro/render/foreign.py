@@ -11,6 +11,7 @@ from safetyrepro.render.terminal import clean
 if TYPE_CHECKING:
     from safetyrepro.errors import SafetyReproError
     from safetyrepro.harnesses.discovery import Checked, Reading
+    from safetyrepro.match import SourceMatching
 
 MAX_SHOWN = 20
 _UNKNOWN = "not recognised"
@@ -66,3 +67,32 @@ def _print_counts(pairs: Sequence[tuple[Reading, SafetyReproError | None]]) -> N
     for name in sorted({*read, *together, *refused}):
         console.print(f"  {name}: {read[name]} ingested, {together[name]} read with another file, {refused[name]} refused")
     console.print(f"[bold]{read.total()} ingested, {together.total()} read with another file, {refused.total()} refused[/bold]")
+
+
+def print_matchings(found: Sequence[SourceMatching]) -> None:
+    """Print for every two sources of a benchmark how many items joined, and how."""
+    from rich.console import Console
+
+    from safetyrepro.match import Likeness
+
+    console = Console(highlight=False)
+    if not found:
+        console.print("No benchmark of this store has items from two packages: there is nothing to join.")
+    for one in found:
+        matching = one.matching
+        n_all = len(matching.pairs) + len(matching.only_a) + len(matching.only_b)
+        console.print(
+            f"[bold]{clean(one.benchmark)}[/bold]  {clean(one.a)} and {clean(one.b)}: "
+            f"{len(matching.pairs)} of {n_all} items are shared"
+        )
+        for likeness in Likeness:
+            if matching.count(likeness):
+                console.print(f"    {matching.count(likeness)} by {likeness.value}")
+        for name, only in ((one.a, matching.only_a), (one.b, matching.only_b)):
+            if only:
+                console.print(f"    {len(only)} only in {clean(name)}, such as {clean(only[0])}")
+        for name, twice in ((one.a, matching.duplicates_a), (one.b, matching.duplicates_b)):
+            if twice:
+                console.print(f"    {len(twice)} questions stand more than once in {clean(name)}")
+        if matching.unsearched:
+            console.print(f"    {matching.unsearched} items are too many to be searched for inside each other's texts")
