@@ -8,14 +8,14 @@ import numpy as np
 
 
 def unit_table(difference, cluster, known):
-    """Per unit and configuration: (sum of known differences as a Fraction, number of known items)."""
+    """Per unit and configuration: (sum of known differences as decimals are meant, number of known items)."""
     n_items, n_columns = difference.shape
     labels = list(range(n_items)) if cluster is None else cluster.tolist()
     table = {label: [[Fraction(0), 0] for _ in range(n_columns)] for label in sorted(set(labels))}
     for item, label in enumerate(labels):
         for column in range(n_columns):
             if known is None or known[item, column]:
-                table[label][column][0] += Fraction(float(difference[item, column]))
+                table[label][column][0] += Fraction(repr(float(difference[item, column])))
                 table[label][column][1] += 1
     return list(table.values())
 

@@ -40,8 +40,8 @@ MISTAKES = (
     Mistake(
         what="one-sided for two-sided adjusted p-values",
         module="support",
-        right="share_at_least(np.maximum(highest, -lowest), np.abs(statistic))",
-        wrong="share_at_least(highest, statistic)",
+        right="share_at_least(np.maximum(highest, -lowest), np.abs(statistic), slack=slack)",
+        wrong="share_at_least(highest, statistic, slack=slack)",
         test="support::test_the_reversal_test_equals_its_definition_over_all_sign_vectors",
     ),
     Mistake(
@@ -76,8 +76,8 @@ MISTAKES = (
     Mistake(
         what="only more extreme draws counted, equal ones not",
         module="signflips",
-        right="np.count_nonzero(sums >= self.observed, axis=0)",
-        wrong="np.count_nonzero(sums > self.observed, axis=0)",
+        right="np.count_nonzero(sums >= self.observed - self.rounding, axis=0)",
+        wrong="np.count_nonzero(sums > self.observed + self.rounding, axis=0)",
         test="support::test_the_everywhere_test_takes_the_largest_one_sided_p_value",
     ),
     Mistake(
@@ -90,8 +90,8 @@ MISTAKES = (
     Mistake(
         what="ties counted as losses in the noise reference",
         module="signflips",
-        right="behind=np.count_nonzero(sums < 0, axis=2)",
-        wrong="behind=np.count_nonzero(sums <= 0, axis=2)",
+        right="behind=np.count_nonzero(sums < -self.rounding, axis=2)",
+        wrong="behind=np.count_nonzero(sums <= -self.rounding, axis=2)",
         test="support::test_the_noise_reference_is_the_mean_flip_rate_over_all_sign_vectors",
     ),
     Mistake(
@@ -118,8 +118,8 @@ MISTAKES = (
     Mistake(
         what="sums rounded to a grid too fine to be exact",
         module="units",
-        right="return 52 - int(np.frexp(reach)[1])",
-        wrong="return 60 - int(np.frexp(reach)[1])",
+        right="return 52 - int(np.frexp(",
+        wrong="return 60 - int(np.frexp(",
         test="units_and_signflips::test_a_step_of_the_grid_changes_a_difference_by_less_than_the_stated_rounding",
     ),
     Mistake(
@@ -280,8 +280,8 @@ MISTAKES = (
     Mistake(
         what="a tie in a draw agrees with every sign",
         module="design_study",
-        right="np.sign(total) == full",
-        wrong="np.sign(total) != -full",
+        right="signs_of_sums(total, rounding) == full",
+        wrong="signs_of_sums(total, rounding) != -full",
         test="dependability::test_agreement_is_counted_over_random_orders_of_groups_and_items",
     ),
     Mistake(

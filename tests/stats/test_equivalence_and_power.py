@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from safetyrepro.stats.equivalence import equivalence_test, noninferiority_test
 from safetyrepro.stats.intervals import paired_interval
-from safetyrepro.stats.power import TYPICAL_CRITICAL, minimum_detectable_difference, required_items
+from safetyrepro.stats.power import TYPICAL_CRITICAL, minimum_detectable_difference, observed_discordance, required_items
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.sampled_from([0.02, 0.05, 0.1]), st.sampled_from([0.01, 0.05, 0.1]))
@@ -116,3 +116,48 @@ def test_impossible_designs_are_refused(options):
         minimum_detectable_difference(**{"n_items": 100, "discordance": 0.3, **options})
     with pytest.raises(ValueError, match="difference"):
         required_items(difference=0.0, discordance=0.3)
+
+
+def test_the_discordance_of_right_or_wrong_items_is_the_share_on_which_they_differ():
+    difference = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    result = observed_discordance(difference)
+    assert (result.share, result.design_effect, result.n_items) == (3 / 8, 1.0, 4)
+    assert observed_discordance(3 * difference, span=3.0).share == pytest.approx(3 / 8)
+
+
+def test_items_that_agree_within_clusters_cost_as_many_items_as_the_cluster_has():
+    difference = np.repeat(np.array([[1.0], [-1.0], [0.0], [1.0]]), 5, axis=0)
+    result = observed_discordance(difference, cluster=np.repeat(np.arange(4), 5))
+    assert result.design_effect == pytest.approx(5.0)
+    assert result.n_items == 20
+
+
+def test_unknown_items_leave_the_discordance():
+    difference = np.array([[1.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
+    known = np.array([[True, False], [True, False], [False, False]])
+    result = observed_discordance(difference, known=known)
+    assert (result.share, result.n_items) == (0.5, 2)
+    assert observed_discordance(difference, known=np.zeros((3, 2), dtype=bool)) is None
+    assert observed_discordance(np.zeros((3, 2))).design_effect == 1.0
+    with pytest.raises(ValueError, match="span"):
+        observed_discordance(difference, span=0.0)
+
+
+@pytest.mark.parametrize("per_cluster", [1, 8])
+def test_a_difference_of_the_detectable_size_is_found_with_the_stated_power(per_cluster):
+    """Real-valued scores, with and without clusters: the claim behind the number, by simulation."""
+    rng = np.random.default_rng(per_cluster)
+    n_items = 400
+    cluster = np.arange(n_items) // per_cluster
+    drawn = np.clip(
+        0.4 * rng.standard_normal((8000, n_items // per_cluster, 1))
+        + 0.2 * rng.standard_normal((8000, n_items // per_cluster, per_cluster)),
+        -1,
+        1,
+    )
+    sample = drawn.reshape(8000, n_items)
+    found = observed_discordance(sample[:500].T, cluster=cluster)
+    size = minimum_detectable_difference(n_items=found.n_items, discordance=found.share, design_effect=found.design_effect)
+    error = np.std(sample.mean(axis=1))
+    power = np.mean(np.abs(sample.mean(axis=1) + size) > 1.96 * error)
+    assert power == pytest.approx(0.8, abs=0.04)

@@ -39,7 +39,7 @@ def test_the_corrections_agree_with_statsmodels():
 
 
 def test_benjamini_and_hochbergs_own_example_rejects_four_of_fifteen():
-    """Benjamini and Hochberg 1995, section 3.3: four rejections by their procedure, three by Holm's and Hochberg's, at .05."""
+    """Benjamini and Hochberg 1995, the p-values of their example: four rejections by their procedure, three by Holm's and Hochberg's, at .05."""
     p = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0]
     assert benjamini_hochberg(p).count_at(0.05) == 4
     assert holm(p).count_at(0.05) == 3

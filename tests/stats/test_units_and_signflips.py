@@ -177,7 +177,11 @@ _PROGRAM = """
 import hashlib, numpy as np
 from safetyrepro.stats.signflips import flip_distribution
 from safetyrepro.stats.units import unit_sums
+from safetyrepro.stats.effect_sizes import effect_sizes
 from safetyrepro.stats.intervals import simultaneous_band
+from safetyrepro.stats.target import target_test
+from safetyrepro.stats.type_two import type_two_anova
+levels = np.array([(i // 12, i // 4 % 3, i % 4) for i in range(24)])
 rng = np.random.default_rng(11)
 digest = hashlib.sha256()
 for difference in (rng.integers(-1, 2, size=(301, 24)).astype(float), rng.random((301, 24)) - rng.random((301, 24))):
@@ -185,6 +189,9 @@ for difference in (rng.integers(-1, 2, size=(301, 24)).astype(float), rng.random
     for part in (flips.statistic, flips.highest, flips.lowest, flips.at_least, flips.ahead):
         digest.update(np.ascontiguousarray(part).tobytes())
     digest.update(repr(simultaneous_band(difference, rng=np.random.default_rng(6), draws=400)).encode())
+    digest.update(repr(effect_sizes(difference, levels, rng=np.random.default_rng(7), resamples=200)).encode())
+    digest.update(repr(target_test(difference, -difference[::-1], target=0.1, rng=np.random.default_rng(8), draws=200)).encode())
+    digest.update(repr(type_two_anova(difference.mean(axis=0), levels)).encode())
 print(digest.hexdigest())
 """
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from safetyrepro.stats.units import FloatArray, unit_sums
+from safetyrepro.stats.units import FloatArray, signs_of_sums, unit_sums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ def failure_bounds(
     units = unit_sums(np.hstack([worst, best]))
     ends = np.split(units.sums.sum(axis=0), 2)
     means = [np.ldexp(end, -units.bits) / max(n_items, 1) for end in ends]
-    signs = [np.sign(end).astype(int).tolist() for end in ends]
+    signs = [signs_of_sums(end, units.rounding).tolist() for end in ends]
     return FailureBounds(
         low=tuple(means[0].tolist()) if n_items else (None,) * means[0].size,
         high=tuple(means[1].tolist()) if n_items else (None,) * means[1].size,

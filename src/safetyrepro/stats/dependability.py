@@ -96,7 +96,7 @@ def variance_components(scores: FloatArray) -> VarianceComponents | None:
 
     References
     ----------
-    Brennan 2001, Generalizability Theory, section 3.3; Cornfield and Tukey 1956, Annals of Mathematical Statistics 27, 907-949.
+    Brennan 2001, Generalizability Theory, chapter 3; Cornfield and Tukey 1956, Annals of Mathematical Statistics 27, 907-949.
     """
     if scores.ndim != 3 or not np.isfinite(scores).all():
         raise ValueError(f"scores has {scores.ndim} dimensions, expected 3 (models, items, configurations) and finite numbers")
@@ -145,7 +145,7 @@ def dependability(
 
     References
     ----------
-    Brennan 2001, Generalizability Theory, sections 4.1 (error variances) and 4.3 (a fixed facet).
+    Brennan 2001, Generalizability Theory, chapter 4 (error variances, fixed facets).
     """
     if min(n_items, n_configurations) < 1:
         raise ValueError(f"n_items is {n_items} and n_configurations {n_configurations}, expected at least 1 of each")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from safetyrepro.stats.units import Differences, FloatArray, unit_sums
+from safetyrepro.stats.units import Differences, FloatArray, signs_of_sums, unit_sums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,14 +92,17 @@ def design_study(
     labels = np.arange(n_configurations) if group is None else np.unique(group, return_inverse=True)[1].ravel()
     n_groups = int(labels.max(initial=-1)) + 1
     _require_available(sizes, n_groups, n_items)
-    sums = unit_sums(differences.reshape(n_items, n_pairs * n_configurations)).sums
-    table = _by_group(sums.reshape(n_items, n_pairs, n_configurations), labels, n_groups)
-    full = np.sign(table.sum(axis=(0, 2)))
+    units = unit_sums(differences.reshape(n_items, n_pairs * n_configurations))
+    rounding = units.rounding * n_configurations
+    table = _by_group(units.sums.reshape(n_items, n_pairs, n_configurations), labels, n_groups)
+    full = signs_of_sums(table.sum(axis=(0, 2)), rounding)
     decided = full != 0
     agreeing = np.zeros((len(sizes), n_pairs), dtype=np.int64)
     for _ in range(draws):
         shuffled = table[rng.permutation(n_items)][:, :, rng.permutation(n_groups)]
-        agreeing += np.array([np.sign(total) == full for total in _first(shuffled, sizes)]).reshape(len(sizes), n_pairs)
+        agreeing += np.array([signs_of_sums(total, rounding) == full for total in _first(shuffled, sizes)]).reshape(
+            len(sizes), n_pairs
+        )
     return DesignStudy(
         points=tuple(_point(size, row[decided], draws) for size, row in zip(sizes, agreeing, strict=True)),
         n_pairs=n_pairs,
@@ -120,6 +123,10 @@ def cheapest_design(study: DesignStudy, *, target: float = 0.95) -> DesignPoint 
     Notes
     -----
     Of equally dear points the one with fewer groups.
+
+    References
+    ----------
+    Brennan 2001, Generalizability Theory, chapter 4 (D studies).
     """
     reaching = [point for point in study.points if point.agreement is not None and point.agreement >= target]
     return min(reaching, key=lambda point: (point.n_groups * point.n_items, point.n_groups), default=None)

@@ -7,7 +7,7 @@ limits for the true flip rate.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -224,6 +224,10 @@ def flip_rate_limits(band: SimultaneousBand) -> FlipRateLimits:
     s+ and s- intervals lie strictly above and below 0. With probability `level` all means are covered, hence n+ >= s+, n- >= s- and the true rate
     2 n+ n- / m**2 lies between 2 s+ s- / m**2 and its maximum over all assignments of the m - s+ - s- undecided configurations, reached at the n+ in
     [s+, m - s-] nearest to m/2. Measured coverage .998 to 1; wide by nature.
+
+    References
+    ----------
+    Goeman and Solari 2011, Statistical Science 26, 584-597 (counts of true findings from simultaneous statements).
     """
     plus = sum(low is not None and low > 0 for low in band.low)
     minus = sum(high is not None and high < 0 for high in band.high)
@@ -247,7 +251,7 @@ def _require_level(level: float) -> None:
 def _only(units: UnitSums, columns: NDArray[np.bool_]) -> UnitSums:
     """The unit sums of some columns."""
     counts = units.counts if units.counts.shape[1] == 1 else units.counts[:, columns]
-    return UnitSums(sums=units.sums[:, columns], counts=counts, bits=units.bits, n_items=units.n_items)
+    return replace(units, sums=units.sums[:, columns], counts=counts)
 
 
 def _multiplier_quantile(units: UnitSums, *, rng: np.random.Generator, level: float, draws: int) -> float:

@@ -65,6 +65,10 @@ def noise_reference(
     -----
     rho* = 2 n+* n-* / m**2, n+* and n-* the numbers of configurations whose sum is above and below 0 after one sign per unit was drawn
     for all configurations together.
+
+    References
+    ----------
+    Hemerik and Goeman 2018, Exact testing with random permutations, TEST 27, 811-825.
     """
     units = unit_sums(difference, cluster=cluster, known=known)
     flips = flip_distribution(units, rng=rng, draws=draws)

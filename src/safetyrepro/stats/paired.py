@@ -166,7 +166,7 @@ def sign_flip_test(
     sums = flips.highest[:, 0]
     return SignFlipTest(
         statistic=statistic,
-        p_two_sided=float(share_at_least(np.abs(sums), np.abs(flips.statistic[0]))[0]),
+        p_two_sided=float(share_at_least(np.abs(sums), np.abs(flips.statistic[0]), slack=float(flips.slack[0]))[0]),
         p_a_ahead=float(flips.at_least[0, 0] / flips.draws),
         p_b_ahead=float(flips.at_most[0, 0] / flips.draws),
         draws=flips.draws,

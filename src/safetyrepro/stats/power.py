@@ -5,10 +5,77 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safetyrepro.stats.units import Differences, sum_of_squares, unit_sums
 
 TYPICAL_CRITICAL = {1: 1.96, 4: 2.5, 12: 2.8, 48: 3.2}
 """Typical simultaneous critical value for a number of configurations, as observed with moderate dependence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discordance:
+    """How much two models differ on the items, the variance behind every detectable difference."""
+
+    share: float
+    """psi, the mean squared difference in units of the span squared: for right-or-wrong scores the share of items on which they differ."""
+    design_effect: float
+    """Squares of cluster sums over squares of items: 1 without clusters, above 1 where items of a cluster agree; 1 if nothing differs."""
+    n_items: int
+    """Known items of a configuration, the mean over the configurations with any, rounded down."""
+
+
+def observed_discordance(
+    difference: Differences,
+    *,
+    cluster: NDArray[np.intp] | None = None,
+    known: NDArray[np.bool_] | None = None,
+    span: float = 1.0,
+) -> Discordance | None:
+    """Discordance, design effect and number of items, over all configurations together.
+
+    Parameters
+    ----------
+    difference : (n_items, n_configurations) array
+        Outcome of A less outcome of B, same item, same configuration.
+    cluster : (n_items,) int array, optional
+        Cluster of each item.
+    known : (n_items, n_configurations) truth array, optional
+        False where an item is missing for either model: excluded there.
+    span : float
+        Width of the score's range; a detectable difference is then in units of the span.
+
+    Returns
+    -------
+    Discordance or None
+        None if nothing is known.
+
+    Notes
+    -----
+    psi = sum x_ic**2 / (N span**2), N known cells; design effect = sum_gc X_gc**2 / sum x_ic**2, X_gc the sum of cluster g. The variance of a mean over n
+    items is then about span**2 psi design_effect / n, for right-or-wrong and for real-valued scores.
+
+    References
+    ----------
+    Connor 1987, Biometrics 43, 207-211; Kish 1965, Survey Sampling, section 5.4 (design effect).
+    """
+    if not span > 0:
+        raise ValueError(f"span is {span}, expected the positive width of the score's range")
+    items, clusters = unit_sums(difference, known=known), unit_sums(difference, cluster=cluster, known=known)
+    cells = items.known_items
+    if not cells.any():
+        return None
+    squares = float(sum_of_squares(items.sums).sum())
+    between = float(sum_of_squares(clusters.sums).sum())
+    return Discordance(
+        share=float(np.ldexp(squares, -2 * items.bits)) / (float(cells.sum()) * span**2),
+        design_effect=between / squares if squares > 0 else 1.0,
+        n_items=int(cells.sum()) // int(np.count_nonzero(cells)),
+    )
 
 
 def minimum_detectable_difference(

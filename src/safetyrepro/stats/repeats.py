@@ -49,6 +49,10 @@ def placebo_flips(signs: NDArray[np.int8] | NDArray[np.int64], *, known: NDArray
     -----
     sum_c r+_c r-_c / sum_c C(r_c, 2), r+_c, r-_c and r_c the numbers of positive, negative and known verdicts of configuration c. Distinct pairs: a
     repetition is not compared with itself. Compare with the distinct-pair flip rate of the envelope.
+
+    References
+    ----------
+    Hoeffding 1948, Annals of Mathematical Statistics 19, 293-325 (a mean over all pairs).
     """
     there = np.ones(signs.shape, dtype=np.bool_) if known is None else known
     if signs.ndim != 2 or there.shape != signs.shape:

@@ -47,6 +47,8 @@ class FlipDistribution:
     """(n_groups, n_columns) number of draws whose sum in this column is at least the observed one."""
     at_most: NDArray[np.int64]
     """(n_groups, n_columns) number of draws whose sum in this column is at most the observed one."""
+    slack: FloatArray
+    """(n_groups,) distance within which two values of T count as equal: the rounding of the grid over the smallest scale."""
     n_units: int
     """Number of units that were flipped."""
     exhaustive: bool
@@ -78,8 +80,9 @@ def flip_distribution(units: UnitSums, *, groups: int = 1, rng: np.random.Genera
 
     Notes
     -----
-    T_c = sum_g X_gc / sqrt(sum_g X_gc**2), X_gc the sum of unit g in configuration c; T_c = 0 if all X_gc are 0. A draw
-    replaces X_gc by e_g X_gc with one sign e_g for each unit; the denominator does not change. With at most 16 units all
+    T_c = sum_g X_gc / sqrt(sum_g X_gc**2), X_gc the sum of unit g in configuration c; T_c = 0 if all X_gc are 0 (within the rounding of the grid). A draw
+    replaces X_gc by e_g X_gc with one sign e_g for each unit; the denominator does not change. Sums within the rounding of the grid of each other count
+    as equal, so that real-valued scores tie where they tie as decimals. With at most 16 units all
     2**n_units sign vectors are listed.
 
     References
@@ -92,12 +95,14 @@ def flip_distribution(units: UnitSums, *, groups: int = 1, rng: np.random.Genera
     n_units, n_columns = units.sums.shape
     if groups < 1 or n_columns % groups:
         raise ValueError(f"{n_columns} columns cannot be cut into {groups} groups of equal size")
-    scale = root_sum_of_squares(units.sums)
+    scale = np.where(np.abs(units.sums).sum(axis=0) > units.rounding, root_sum_of_squares(units.sums), np.inf)
     present = np.broadcast_to(units.counts.any(axis=0), (n_columns,)).reshape(groups, -1)
+    observed = units.sums.sum(axis=0)
     tally = _Tally(
         scale=scale.reshape(groups, -1),
-        observed=units.sums.sum(axis=0).reshape(groups, -1),
+        observed=np.where(np.abs(observed) > units.rounding, observed, 0.0).reshape(groups, -1),
         absent=np.where(present, 0.0, np.inf),
+        rounding=units.rounding,
     )
     blocks = [tally.of(flipped) for flipped in flipped_sums(units.sums, rng=rng, draws=draws)]
     return FlipDistribution(
@@ -109,6 +114,7 @@ def flip_distribution(units: UnitSums, *, groups: int = 1, rng: np.random.Genera
         behind=np.concatenate([block.behind for block in blocks]),
         at_least=np.sum([block.at_least for block in blocks], axis=0),
         at_most=np.sum([block.at_most for block in blocks], axis=0),
+        slack=units.rounding / tally.scale.min(axis=1, initial=np.inf),
         n_units=n_units,
         exhaustive=n_units <= EXHAUSTIVE_UNITS,
     )
@@ -168,7 +174,7 @@ def sign_blocks(n_units: int, *, rng: np.random.Generator, draws: int, width: in
         yield 1 - 2 * bits.view(np.int8)
 
 
-def share_at_least(values: FloatArray, threshold: FloatArray) -> FloatArray:
+def share_at_least(values: FloatArray, threshold: FloatArray, *, slack: float = 0.0) -> FloatArray:
     """Share of the values that reach each threshold, equal ones included.
 
     Parameters
@@ -177,6 +183,8 @@ def share_at_least(values: FloatArray, threshold: FloatArray) -> FloatArray:
         Statistic of every draw.
     threshold : float array of any shape
         Observed statistics.
+    slack : float
+        Distance within which two values count as equal, `FlipDistribution.slack`.
 
     Returns
     -------
@@ -184,11 +192,11 @@ def share_at_least(values: FloatArray, threshold: FloatArray) -> FloatArray:
 
     Notes
     -----
-    A value counts as reaching t from t - 2**-40 |t| on: two statistics that are equal as fractions may differ in the last bit after
+    A value counts as reaching t from t - 2**-40 |t| - slack on: two statistics that are equal as fractions may differ in the last bit after
     a division, and an equal value is "at least as extreme".
     """
     ordered = np.sort(values)
-    below = np.searchsorted(ordered, threshold - _SLACK * np.abs(threshold), side="left")
+    below = np.searchsorted(ordered, threshold - _SLACK * np.abs(threshold) - slack, side="left")
     return np.asarray((ordered.size - below) / ordered.size, dtype=np.float64)
 
 
@@ -216,6 +224,7 @@ class _Tally:
     scale: FloatArray
     observed: FloatArray
     absent: FloatArray
+    rounding: float
 
     def of(self, flipped: Whole) -> _TallyBlock:
         """Extremes and counts of one block."""
@@ -227,10 +236,10 @@ class _Tally:
         return _TallyBlock(
             highest=upper.max(axis=2, initial=-np.inf),
             lowest=lower.min(axis=2, initial=np.inf),
-            ahead=np.count_nonzero(sums > 0, axis=2),
-            behind=np.count_nonzero(sums < 0, axis=2),
-            at_least=np.count_nonzero(sums >= self.observed, axis=0),
-            at_most=np.count_nonzero(sums <= self.observed, axis=0),
+            ahead=np.count_nonzero(sums > self.rounding, axis=2),
+            behind=np.count_nonzero(sums < -self.rounding, axis=2),
+            at_least=np.count_nonzero(sums >= self.observed - self.rounding, axis=0),
+            at_most=np.count_nonzero(sums <= self.observed + self.rounding, axis=0),
         )
 
 

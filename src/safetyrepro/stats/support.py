@@ -216,6 +216,10 @@ def pair_support(
     -----
     Each entry equals what `reversal_test`, `ahead_everywhere` and `noise_reference` give with the same signs. Nothing is corrected for the number of
     pairs: that is `multiplicity.holm` over the declared family.
+
+    References
+    ----------
+    Berger 1982, Technometrics 24, 295-300; Westfall and Young 1993, chapter 2.
     """
     if differences.ndim != 3:
         raise ValueError(f"differences has {differences.ndim} dimensions, expected 3: items, pairs, configurations")
@@ -254,6 +258,10 @@ def support_word(
     Notes
     -----
     In this order: reversal if max(p_plus, p_minus) <= alpha; everywhere; somewhere, for the smaller of the two p-values; unresolved.
+
+    References
+    ----------
+    Gail and Simon 1985, Biometrics 41, 361-372 (qualitative interaction: some and some); Berger 1982.
     """
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha is {alpha}, expected a number between 0 and 1")
@@ -307,10 +315,10 @@ def _reversal(flips: FlipDistribution, group: int) -> ReversalTest:
     present = flips.present[group]
     statistic = flips.statistic[group]
     highest, lowest = flips.highest[:, group], flips.lowest[:, group]
-    some = bool(present.any())
-    adjusted = share_at_least(np.maximum(highest, -lowest), np.abs(statistic))
-    p_plus = float(share_at_least(highest, highest[:1])[0]) if some else None
-    p_minus = float(share_at_least(-lowest, -lowest[:1])[0]) if some else None
+    some, slack = bool(present.any()), float(flips.slack[group])
+    adjusted = share_at_least(np.maximum(highest, -lowest), np.abs(statistic), slack=slack)
+    p_plus = float(share_at_least(highest, highest[:1], slack=slack)[0]) if some else None
+    p_minus = float(share_at_least(-lowest, -lowest[:1], slack=slack)[0]) if some else None
     return ReversalTest(
         p_reversal=None if p_plus is None or p_minus is None else max(p_plus, p_minus),
         p_plus=p_plus,

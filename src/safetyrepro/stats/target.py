@@ -126,7 +126,7 @@ def _joint(flips: FlipDistribution, closeness: FloatArray, present: NDArray[np.b
         return None, None
     largest = np.maximum(flips.highest[:, 0], -flips.lowest[:, 0])
     best = np.array([closeness[present].max(), (-closeness[present]).max()])
-    shares = share_at_least(largest, np.maximum(best, 0.0))
+    shares = share_at_least(largest, np.maximum(best, 0.0), slack=float(flips.slack[0]))
     return float(shares[0]), float(shares[1])
 
 

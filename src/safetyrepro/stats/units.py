@@ -34,6 +34,8 @@ class UnitSums:
     """One step of the grid is 2**-bits."""
     n_items: int
     """Number of items that were given."""
+    rounding: float
+    """Sums that were equal before rounding differ by at most so many steps; 0 where nothing was rounded."""
 
     @property
     def known_items(self) -> FloatArray:
@@ -72,17 +74,23 @@ def unit_sums(
     -----
     Whole numbers, and multiples of 2**-10 down to it, are kept as they are (binary scores: bits = 0). Other values are rounded to
     the nearest multiple of 2**-bits with bits = 52 - e, where n_items * max|x| < 2**e, so that every partial sum stays below 2**53 and
-    is exact in double precision. With 1,000 items and scores in [0, 1] a step is 2**-42.
+    is exact in double precision. With 1,000 items and scores in [0, 1] a step is 2**-42. Then sums such as 0.3 - 0.1 - 0.1 - 0.1, equal to 0 as decimals, may
+    differ from it by half a step for each item; `rounding` = n_items steps is the distance within which two sums count as equal.
     """
     values, counts = _checked(difference, known)
-    bits = _grid_bits(values)
-    whole = values if bits == 0 else np.rint(np.ldexp(values, bits))
     n_items = values.shape[0]
+    bits = _exact_bits(values)
+    rounding = 0.0
+    if bits is None:
+        bits, rounding = _fine_bits(values), float(n_items)
+    whole = values if bits == 0 else np.rint(np.ldexp(values, bits))
     if cluster is None:
-        return UnitSums(sums=whole, counts=counts, bits=bits, n_items=n_items)
+        return UnitSums(sums=whole, counts=counts, bits=bits, n_items=n_items, rounding=rounding)
     if cluster.shape != (n_items,):
         raise ValueError(f"cluster has shape {cluster.shape}, expected ({n_items},): one cluster for each item")
-    return UnitSums(sums=_within(whole, cluster), counts=_within(counts, cluster), bits=bits, n_items=n_items)
+    return UnitSums(
+        sums=_within(whole, cluster), counts=_within(counts, cluster), bits=bits, n_items=n_items, rounding=rounding
+    )
 
 
 def root_sum_of_squares(sums: FloatArray) -> FloatArray:
@@ -169,6 +177,19 @@ def discordant_counts(units: UnitSums) -> tuple[NDArray[np.int64], NDArray[np.in
     )
 
 
+def signs_of_sums(sums: FloatArray, rounding: float) -> NDArray[np.int64]:
+    """1, 0 or -1 for each sum of whole numbers; 0 within the rounding of the grid.
+
+    Parameters
+    ----------
+    sums : float array
+        Sums in steps of the grid.
+    rounding : float
+        `UnitSums.rounding`.
+    """
+    return np.asarray((sums > rounding).astype(np.int64) - (sums < -rounding), dtype=np.int64)
+
+
 def with_none(values: FloatArray, present: NDArray[np.bool_]) -> tuple[float | None, ...]:
     """The values as a tuple, None where absent."""
     return tuple(value if there else None for value, there in zip(values.tolist(), present.tolist(), strict=True))
@@ -191,14 +212,19 @@ def _checked(difference: Differences, known: NDArray[np.bool_] | None) -> tuple[
     return values, counts
 
 
-def _grid_bits(values: FloatArray) -> int:
-    """Number of binary places of the coarsest grid that keeps dyadic values exact, else of the finest that keeps sums exact."""
+def _exact_bits(values: FloatArray) -> int | None:
+    """Binary places of the coarsest grid that holds the values as they are, None if no grid down to 2**-10 does."""
     reach = values.shape[0] * float(np.abs(values).max(initial=0.0))
     if reach == 0.0 or (reach < EXACT_FLOAT64 and _on_grid(values, 0)):
         return 0
     if reach * 2.0**_DYADIC_BITS < EXACT_FLOAT64 and _on_grid(values, _DYADIC_BITS):
         return next(bits for bits in range(1, _DYADIC_BITS + 1) if _on_grid(values, bits))
-    return 52 - int(np.frexp(reach)[1])
+    return None
+
+
+def _fine_bits(values: FloatArray) -> int:
+    """Binary places of the finest grid on which all partial sums stay below 2**53."""
+    return 52 - int(np.frexp(values.shape[0] * float(np.abs(values).max()))[1])
 
 
 def _on_grid(values: FloatArray, bits: int) -> bool:
