@@ -25,6 +25,12 @@ def analyze(
     seed: Seed = 0,
     estimands: Annotated[bool, typer.Option("--estimands", help="Print every estimand, not only the primary ones.")] = False,
     pairs: Annotated[int, typer.Option("--pairs", help="Witnesses to print for each benchmark.")] = 6,
+    full: Annotated[
+        bool, typer.Option("--full", help="Print all that was found: levels left out, six senses of ahead, sizes of effects.")
+    ] = False,
+    margin: Annotated[
+        float | None, typer.Option("--margin", min=1e-9, help="Largest difference that does not matter: test equivalence.")
+    ] = None,
 ) -> None:
     """Say for every benchmark and pair of models in how many configurations each is ahead, and show the witness of a reversal.
 
@@ -33,17 +39,22 @@ def analyze(
     """
     from safetyrepro.analysis import AnalysisOptions
     from safetyrepro.analysis import analyze as analyze_store
+    from safetyrepro.errors import SafetyReproError
     from safetyrepro.inference import InferenceOptions
     from safetyrepro.options import parse_choice, parse_conditions, parse_names
     from safetyrepro.scores import FailurePolicy, ItemRule
     from safetyrepro.store import open_store
 
+    if margin is not None and not draws:
+        raise SafetyReproError(
+            "--margin", found="stands beside --draws 0, which leaves tests out", remedy="Leave one of the two out."
+        )
     options = AnalysisOptions(
         where=parse_conditions(where or []),
         models=parse_names(models),
         policy=parse_choice(policy, FailurePolicy, "--policy") if policy else None,
         item_rule=parse_choice(items, ItemRule, "--items"),
-        inference=InferenceOptions(alpha=alpha, draws=draws, seed=seed) if draws else None,
+        inference=InferenceOptions(alpha=alpha, draws=draws, seed=seed, margin=margin) if draws else None,
     )
     analysis = analyze_store(open_store(store), options)
     if json:
@@ -51,7 +62,7 @@ def analyze(
     else:
         from safetyrepro.render.terminal import print_analysis
 
-        print_analysis(analysis, pairs=pairs, every_estimand=estimands)
+        print_analysis(analysis, pairs=pairs, every_estimand=estimands, full=full)
 
 
 def _print_json(analysis: Analysis) -> None:

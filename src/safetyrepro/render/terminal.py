@@ -36,9 +36,23 @@ def order_strip(verdict: Verdict) -> str:
     return "".join(f"[{colours[entry.order]}]{entry.order.value}[/]" for entry in verdict.configurations)
 
 
-def print_analysis(analysis: Analysis, *, pairs: int = 6, every_estimand: bool = False) -> None:
-    """Print an analysis: for each benchmark what is observed, the widest witnesses, and apart from it what the items can bear."""
+def print_analysis(analysis: Analysis, *, pairs: int = 6, every_estimand: bool = False, full: bool = False) -> None:
+    """Print an analysis: for each benchmark what is observed, the widest witnesses, and apart from it what the items can bear.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        What to print.
+    pairs : int
+        Pairs to print in full.
+    every_estimand : bool
+        Whether to print every estimand, not only the primary ones.
+    full : bool
+        Whether to print all that was found, not only what most readers ask next.
+    """
     from rich.console import Console
+
+    from safetyrepro.render.terminal_further import print_further, print_inferred, print_joint
 
     console = Console(highlight=False)
     state = "" if analysis.complete else "  [yellow](incomplete: some planned cells have no record)[/yellow]"
@@ -46,8 +60,12 @@ def print_analysis(analysis: Analysis, *, pairs: int = 6, every_estimand: bool =
     shown = {name: result for name, result in analysis.benchmarks.items() if result.primary or every_estimand}
     for name, benchmark in shown.items():
         _print_benchmark(console, name, benchmark, pairs)
+        print_further(console, analysis, name, pairs=pairs, full=full)
         if name in analysis.support:
             _print_support(console, analysis.support[name])
+        print_inferred(console, analysis, name, pairs=pairs, full=full)
+    if full:
+        print_joint(console, analysis)
     hidden = [name for name in analysis.benchmarks if name not in shown]
     if hidden:
         console.print(f"\n[dim]Further estimands with --estimands: {', '.join(clean(name) for name in hidden)}[/dim]")
