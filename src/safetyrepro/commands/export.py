@@ -1,0 +1,59 @@
+"""`safetyrepro export`: a store in the forms of other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from safetyrepro.parameters import StoreArgument
+
+if TYPE_CHECKING:
+    from safetyrepro.export import Exported
+
+app = typer.Typer(no_args_is_help=True, help="Write a store in the form of another tool.")
+
+
+@app.command(name="every-eval-ever")
+def every_eval_ever(
+    store: StoreArgument,
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder in which data/ is made.")] = Path(),
+    organization: Annotated[str, typer.Option("--organization", help="Who provides the results.")] = "unknown",
+    relationship: Annotated[
+        str, typer.Option("--relationship", help="first_party, third_party, collaborative or other.")
+    ] = "other",
+) -> None:
+    """Write records of Every Eval Ever, one for each model and package, with the factors in their extension place.
+
+    Example:  safetyrepro export every-eval-ever results/mine -o shared
+    """
+    from safetyrepro.export import EverySource, export_every_eval_ever
+    from safetyrepro.store import open_store
+
+    source = EverySource(organization=organization, relationship=relationship)
+    _report(export_every_eval_ever(open_store(store), out, source=source), "results")
+
+
+@app.command()
+def table(
+    store: StoreArgument,
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", help="CSV file; gzipped where it ends in .gz.")] = Path("results.csv"),
+) -> None:
+    """Write the tidy table: one row for each item of a cell, which `safetyrepro ingest table` reads back.
+
+    Example:  safetyrepro export table results/mine -o mine.csv.gz
+    """
+    from safetyrepro.export import export_table
+    from safetyrepro.store import open_store
+
+    _report(export_table(open_store(store), out), "rows")
+
+
+def _report(done: Exported, noun: str) -> None:
+    for path in done.paths:
+        typer.echo(str(path))
+    missing = f"; {done.n_without_value} items have no value" if done.n_without_value else ""
+    typer.echo(f"{len(done.paths)} files, {done.n_results} {noun}{missing}")
