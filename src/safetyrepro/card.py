@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Literal
 
+from pydantic import Field
+
 from safetyrepro.analysis import Analysis, BenchmarkAnalysis
+from safetyrepro.canonical import canonical_digest
 from safetyrepro.envelope import Configuration, Exclusion, Factor
 from safetyrepro.estimands import Estimand
 from safetyrepro.manifest import NOT_RECORDED, BenchmarkEntry, DataEntry, ModelEntry, Stamp, TokenCounts
 from safetyrepro.records import ItemRecord
+from safetyrepro.rows import RowsEntry
 from safetyrepro.sentences import LIMITS, headline
 from safetyrepro.store import Store
 from safetyrepro.study import Document
-from safetyrepro.verdicts import Settings
+from safetyrepro.verdicts import ClaimResult, Settings
 
 CARD_FIELDS = (
     "model",
@@ -65,6 +68,8 @@ class LevelCard(Document):
     """What it does."""
     sources: tuple[str, ...]
     """Who ships it, with package, version, file, and whether that was checked or read."""
+    requires: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Levels of other factors under which this one exists."""
 
 
 class CellCard(Document):
@@ -158,11 +163,17 @@ class GridCard(Document):
     """What the card does not claim."""
     recompute: tuple[str, ...]
     """Commands that make the card again, or check it."""
+    rows: RowsEntry | None = None
+    """The file that holds what every item is worth in every cell; None where the card carries scores only."""
+    decisions: tuple[ClaimResult, ...] = ()
+    """What the gate said of claims when the card was made."""
     digest: str = ""
     """SHA-256 over the card's content without this field, in canonical JSON."""
 
 
-def make_card(store: Store, analysis: Analysis) -> GridCard:
+def make_card(
+    store: Store, analysis: Analysis, *, rows: RowsEntry | None = None, decisions: Sequence[ClaimResult] = ()
+) -> GridCard:
     """Put a store's manifest and an analysis of it into one document.
 
     Parameters
@@ -171,6 +182,10 @@ def make_card(store: Store, analysis: Analysis) -> GridCard:
         The store that was analyzed.
     analysis : Analysis
         What it shows.
+    rows : RowsEntry, optional
+        What `rows.make_rows` says of the rows that will lie beside the card.
+    decisions : sequence of ClaimResult
+        What the gate said of claims.
 
     Returns
     -------
@@ -198,21 +213,21 @@ def make_card(store: Store, analysis: Analysis) -> GridCard:
         undisclosed=manifest.undisclosed,
         limits=LIMITS,
         recompute=_recompute(manifest.source),
+        rows=rows,
+        decisions=tuple(decisions),
     )
     return card.model_copy(update={"digest": card_digest(card)})
 
 
 def card_digest(card: GridCard) -> str:
-    """SHA-256 over a card's content without its digest field, as JSON with sorted keys and no blanks."""
-    content = card.model_dump(mode="json", exclude={"digest"})
-    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+    """SHA-256 over a card's content without its digest field, in canonical JSON (RFC 8785)."""
+    return canonical_digest(card.model_dump(mode="json", exclude={"digest"}))
 
 
 def _benchmark_card(store: Store, entry: BenchmarkEntry, name: str, result: BenchmarkAnalysis) -> BenchmarkCard:
     records = store.records(entry.name, result.estimand.name)
     members = tuple(Configuration.of(settings) for settings in result.configurations)
     cells = _cells(records, members, result)
-    runs = {cell.prompts_digest for cell in cells if cell.prompts_digest != NOT_RECORDED}
     return BenchmarkCard(
         name=name,
         title=entry.title or entry.name,
@@ -223,7 +238,7 @@ def _benchmark_card(store: Store, entry: BenchmarkEntry, name: str, result: Benc
         configurations=result.configurations,
         core=result.core,
         digests=tuple(member.digest for member in members),
-        n_distinct_runs=len(runs) // max(len({cell.model for cell in cells}), 1) if runs else None,
+        n_distinct_runs=_distinct_runs(cells),
         exclusions=entry.envelope.exclusions,
         not_run=entry.not_run,
         n_not_run=entry.n_not_run,
@@ -232,13 +247,27 @@ def _benchmark_card(store: Store, entry: BenchmarkEntry, name: str, result: Benc
     )
 
 
+def _distinct_runs(cells: Sequence[CellCard]) -> int | None:
+    """The most different prompt sets that one model saw; None where prompts are not recorded."""
+    seen: dict[str, set[str]] = {}
+    for cell in cells:
+        if cell.prompts_digest != NOT_RECORDED:
+            seen.setdefault(cell.model, set()).add(cell.prompts_digest)
+    return max((len(digests) for digests in seen.values()), default=None)
+
+
 def _factor_card(factor: Factor) -> FactorCard:
     return FactorCard(
         name=factor.name,
         stage=factor.stage.name if factor.stage is not None else NOT_RECORDED,
         about=factor.about,
         levels=tuple(
-            LevelCard(name=level.name, about=level.about, sources=tuple(str(source) for source in level.sources))
+            LevelCard(
+                name=level.name,
+                about=level.about,
+                sources=tuple(str(source) for source in level.sources),
+                requires=dict(level.requires),
+            )
             for level in factor.levels
         ),
     )
@@ -279,7 +308,7 @@ def _over_items(digests: Sequence[tuple[str, str]]) -> str:
 
 def _recompute(source: str) -> tuple[str, ...]:
     again = "safetyrepro run study.yaml" if source == "run" else f"safetyrepro ingest {source} RESULTS -o STORE"
-    return (again, "safetyrepro analyze STORE --json", "safetyrepro card STORE -o card")
+    return (again, "safetyrepro card STORE -o card", "safetyrepro verify card --store STORE", "python3 card/verify.py card")
 
 
 def cell_fields(card: GridCard, benchmark: BenchmarkCard, cell: CellCard) -> dict[str, str]:

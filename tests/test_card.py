@@ -1,0 +1,160 @@
+"""The card: every required field of every cell, verdicts in words, a digest that follows the content."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from builders import REVERSAL, write_table
+from safetyrepro.analysis import analyze
+from safetyrepro.card import CARD_FIELDS, GridCard, card_digest, cell_fields, make_card
+from safetyrepro.errors import CardError
+from safetyrepro.ingest import ingest_table
+from safetyrepro.manifest import NOT_RECORDED
+from safetyrepro.plan import make_plan
+from safetyrepro.render.files import read_card, write_card
+from safetyrepro.run import run
+from safetyrepro.schemas import SCHEMAS, json_schema
+from safetyrepro.sentences import headline, verdict_sentence
+from safetyrepro.study import parse_study
+from safetyrepro.verdicts import Verdict
+from test_plan_and_run import TEXT, prompts_csv, record
+
+
+@pytest.fixture
+def ingested(tmp_path: Path) -> GridCard:
+    """A card of a table with a reversal."""
+    store = ingest_table(write_table(tmp_path / "t.csv", REVERSAL), tmp_path / "ingested")
+    return make_card(store, analyze(store))
+
+
+@pytest.fixture
+def ran(tmp_path: Path) -> GridCard:
+    """A card of a run on recorded answers."""
+    folder = tmp_path / "study"
+    (folder / "xstest").mkdir(parents=True)
+    (folder / "recorded").mkdir()
+    (folder / "xstest" / "xstest_prompts.csv").write_text(prompts_csv())
+    plan = make_plan(parse_study(TEXT, where="study.yaml"), folder / "study.yaml")
+    record(plan, folder / "recorded")
+    store = run(plan, tmp_path / "store")
+    return make_card(store, analyze(store))
+
+
+def primary(card: GridCard):
+    return next(entry for entry in card.benchmarks if entry.primary)
+
+
+def test_every_required_field_of_every_cell_is_present_or_says_that_it_is_not_recorded(ran: GridCard, ingested: GridCard):
+    for card in (ran, ingested):
+        for benchmark in card.benchmarks:
+            for cell in benchmark.cells:
+                fields = cell_fields(card, benchmark, cell)
+                assert tuple(fields) == CARD_FIELDS
+                assert all(fields.values())
+
+
+def test_a_run_states_what_it_knows(ran: GridCard):
+    benchmark = primary(ran)
+    fields = cell_fields(ran, benchmark, benchmark.cells[0])
+
+    for name in (
+        "model weights digest",
+        "data digest",
+        "subset seed",
+        "template digest",
+        "token-id digest",
+        "scoring rule",
+        "harness and version",
+    ):
+        assert fields[name] != NOT_RECORDED, name
+    assert fields["subset rule"].startswith("24 items drawn by")
+
+
+def test_a_table_states_what_it_never_said(ingested: GridCard):
+    benchmark = primary(ingested)
+    fields = cell_fields(ingested, benchmark, benchmark.cells[0])
+
+    assert fields["model weights digest"] == fields["hardware"] == fields["template digest"] == NOT_RECORDED
+    assert "rendered prompts" in ingested.undisclosed
+
+
+def test_distinct_runs_count_different_prompts_not_configurations(ran: GridCard):
+    assert len(primary(ran).configurations) == 4
+    assert primary(ran).n_distinct_runs == 2
+
+
+def test_the_digest_follows_the_content(ingested: GridCard):
+    changed = ingested.model_copy(update={"question": "Another?"})
+
+    assert card_digest(ingested) == ingested.digest
+    assert card_digest(changed) != ingested.digest
+
+
+def test_a_card_is_read_back_as_it_was_written_and_written_the_same_twice(ran: GridCard, tmp_path: Path):
+    first = write_card(ran, tmp_path / "one")
+    again = write_card(read_card(first.json), tmp_path / "two")
+
+    assert read_card(first.json) == ran
+    for name in ("json", "markdown", "html"):
+        assert getattr(first, name).read_bytes() == getattr(again, name).read_bytes()
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"version": 9}', "not json"])
+def test_a_file_that_is_no_card_is_refused(tmp_path: Path, text: str):
+    (tmp_path / "card.json").write_text(text)
+
+    with pytest.raises(CardError, match="is no card") as caught:
+        read_card(tmp_path / "card.json")
+
+    assert "\n" not in caught.value.sentence
+
+
+def test_an_absent_card_is_refused(tmp_path: Path):
+    with pytest.raises(CardError, match="cannot be read"):
+        read_card(tmp_path / "card.json")
+
+
+@pytest.mark.parametrize("document", list(SCHEMAS))
+def test_every_document_has_a_schema(document: str):
+    schema = json_schema(document)
+
+    Draft202012Validator.check_schema(schema)
+    assert schema["properties"]
+
+
+def test_a_written_card_fits_its_published_schema(ran: GridCard, tmp_path: Path):
+    content = json.loads(write_card(ran, tmp_path / "card").json.read_text())
+
+    Draft202012Validator(json_schema("card")).validate(content)
+
+
+def test_a_headline_counts_configurations_before_it_gives_a_rate(ingested: GridCard):
+    sentence = ingested.headline[0]
+
+    assert sentence.startswith("bench: the order reverses. a is ahead in 1 and b in 1 of 2 configurations")
+    assert "50% of the time" in sentence
+
+
+def test_one_model_and_no_reversal_have_their_own_sentences(tmp_path: Path):
+    alone = ingest_table(write_table(tmp_path / "t.csv", REVERSAL[:2]), tmp_path / "one")
+    calm = ingest_table(write_table(tmp_path / "u.csv", REVERSAL[:4]), tmp_path / "two")
+
+    assert "nothing to compare" in headline("bench", analyze(alone).benchmarks["bench"])
+    assert "no reversal" in headline("bench", analyze(calm).benchmarks["bench"])
+
+
+def test_what_was_not_measured_is_said_in_the_sentence(tmp_path: Path):
+    partly = ingest_table(write_table(tmp_path / "t.csv", REVERSAL[:6]), tmp_path / "store")
+    verdict: Verdict = analyze(partly).benchmarks["bench"].pairs[0]
+
+    assert "(1 not measured for both)" in verdict_sentence(verdict)
+
+
+def test_limits_and_recomputation_are_always_there(ran: GridCard, ingested: GridCard):
+    for card in (ran, ingested):
+        assert any("inside this envelope" in limit for limit in card.limits)
+        assert any(command.startswith("safetyrepro") for command in card.recompute)
