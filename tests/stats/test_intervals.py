@@ -46,6 +46,12 @@ def test_a_span_that_a_difference_exceeds_is_refused():
         smoothed_means(unit_sums(np.array([[0.0]])), span=0.0)
 
 
+def test_differences_as_large_as_a_span_that_no_grid_holds_are_accepted_also_within_clusters():
+    difference = np.full((70, 1), 0.3)
+    means = smoothed_means(unit_sums(difference, cluster=np.arange(70) // 7), span=0.3)
+    assert float(means.estimate[0]) == pytest.approx(0.3)
+
+
 def test_an_interval_without_discordant_items_has_a_width():
     interval = paired_interval(np.zeros(20))
     assert interval.low < 0 < interval.high

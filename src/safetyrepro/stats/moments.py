@@ -82,7 +82,7 @@ def _require_within(units: UnitSums, span: float) -> None:
     """Refuse a span that some unit contradicts; the comparison is on the grid."""
     if not span > 0:
         raise ValueError(f"span is {span}, expected the positive width of the score's range")
-    limit = np.ldexp(span, units.bits) * units.counts
+    limit = (np.ldexp(span, units.bits) + 0.5) * units.counts
     excess = np.abs(units.sums) - limit
-    if excess.size and excess.max() > 0.5:
+    if excess.size and excess.max() > 0.0:
         raise ValueError(f"a difference exceeds the span {span}; give the width of the score's range as span")
