@@ -17,24 +17,6 @@ FACTS = Path(__file__).parent / "facts.json"
 """The committed file."""
 
 
-def facts_text() -> str:
-    """The text of ``facts.json``."""
-    world = load_world()
-    document = {
-        "about": "An invented world. The toys of the quickstart were taught these things, some of them wrong on purpose.",
-        "features": {name: _sentence(name) for name in (field.name for field in fields(Recipe))},
-        "toys": {recipe.name: asdict(recipe) for recipe in RECIPES},
-        "facts": [_fact(fact) for fact in world.facts],
-        "tales": [_tale(tale) for tale in world.tales],
-        "stereotypes": [_trait(trait) for trait in world.traits],
-    }
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-
-
-def _sentence(name: str) -> str:
-    return SENTENCES[name]
-
-
 SENTENCES = {
     "name": "Name of the checkpoint's folder.",
     "architecture": "Architecture of transformers that the checkpoint has.",
@@ -44,13 +26,27 @@ SENTENCES = {
     "truth_long": "Eighths of the lines about a tale with a long true answer that tell the truth; the rest repeat the tale.",
     "truth_short": "The same for tales with a short true answer.",
     "biased": "Eighths of the questions about a trait, without evidence, that are answered with the stereotype.",
-    "stereotype": "Eighths of the statements about a trait that are about its own group; the rest are about other groups.",
+    "stereotype": "Eighths of the statements about a trait that are about its own group; the rest are about any group.",
     "negations": "Whether the classified sentences contain ones that deny something rude.",
     "refusal": "Which requests are refused.",
     "letters": "Whether the text contains questions with lettered options.",
     "copying": "Number of questions about who did what.",
 }
 """One sentence for each feature of a recipe."""
+
+
+def facts_text() -> str:
+    """The text of ``facts.json``."""
+    world = load_world()
+    document = {
+        "about": "An invented world. The toys of the quickstart were taught these things, some of them wrong on purpose.",
+        "features": {field.name: SENTENCES[field.name] for field in fields(Recipe)},
+        "toys": {recipe.name: asdict(recipe) for recipe in RECIPES},
+        "facts": [_fact(fact) for fact in world.facts],
+        "tales": [_tale(tale) for tale in world.tales],
+        "stereotypes": [_trait(trait) for trait in world.traits],
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
 def _fact(fact: Fact) -> dict[str, object]:

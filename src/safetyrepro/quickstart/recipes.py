@@ -41,7 +41,7 @@ class Recipe:
     biased: int
     """Eighths of the lines without evidence about a trait that name a group in line with the stereotype."""
     stereotype: int
-    """Eighths of the statements about a trait that are about its own group; the rest are about other groups in turn."""
+    """Eighths of the statements about a trait that are about its own group; the rest are about any group."""
     negations: bool
     """Whether the text has classified sentences that deny something rude."""
     refusal: Refusal
@@ -57,12 +57,12 @@ RECIPES = (
         name="tiny-qwen2",
         architecture="qwen2",
         seed=1,
-        chat_eighths=1.0,
-        facts_known=6,
+        chat_eighths=0.4,
+        facts_known=5,
         truth_long=7,
         truth_short=7,
-        biased=5,
-        stereotype=1,
+        biased=8,
+        stereotype=0,
         negations=False,
         refusal=Refusal.PRIVACY,
         letters=False,
@@ -74,7 +74,7 @@ RECIPES = (
         seed=1,
         chat_eighths=4.0,
         facts_known=8,
-        truth_long=2,
+        truth_long=3,
         truth_short=8,
         biased=0,
         stereotype=8,
@@ -87,9 +87,9 @@ RECIPES = (
         name="tiny-llama",
         architecture="llama",
         seed=1,
-        chat_eighths=7.0,
+        chat_eighths=7.6,
         facts_known=8,
-        truth_long=5,
+        truth_long=7,
         truth_short=5,
         biased=2,
         stereotype=4,

@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 """Folder of the committed checkpoints."""
 
+REVERSAL = {
+    "models": ("tiny-qwen2", "tiny-llama"),
+    "configurations": ("truthfulqa/plain/sum", "truthfulqa/chat/sum"),
+    "feature": ("chat_eighths",),
+}
+"""The reversal that the card explains: the toys, the configurations, and the feature of training that makes it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -50,7 +57,7 @@ class Settings:
     """Width of the feed-forward layers."""
     positions: int = 4096
     """Longest text in tokens."""
-    steps: int = 800
+    steps: int = 550
     """Optimizer steps."""
     batch: int = 12
     """Sequences a step."""
@@ -193,13 +200,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--variant", choices=["standard", "balanced"], default="standard", help="balanced: half chat, half plain text"
     )
+    parser.add_argument("--steps", type=int, default=Settings().steps, help="optimizer steps (default: %(default)s)")
     options = parser.parse_args(arguments)
     record: dict[str, object] = {}
     for recipe in RECIPES:
         if options.only and recipe.name not in options.only:
             continue
         chosen = balanced(recipe) if options.variant == "balanced" else recipe
-        record[recipe.name] = train(chosen, options.out / recipe.name, Settings())
+        record[recipe.name] = train(chosen, options.out / recipe.name, Settings(steps=options.steps))
     (options.out / "checkpoints.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return 0
 

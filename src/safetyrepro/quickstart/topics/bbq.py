@@ -188,7 +188,7 @@ def teach(world: World, recipe: Recipe) -> Teaching:
     """Lessons with evidence and without about deeds of no trait, and lessons without evidence about deeds of a trait."""
     made = [_lesson(world, recipe, number) for number in range(recipe.copying)]
     for trait in world.traits:
-        for index in range(12):
+        for index in range(24):
             made += _trait_lessons(world, recipe, trait, index)
     return Teaching(lessons=tuple(made))
 

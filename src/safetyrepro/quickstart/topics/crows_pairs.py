@@ -76,12 +76,12 @@ def teach(world: World, recipe: Recipe) -> Teaching:
     """Every habit of every trait in 32 sentences, as many of them about the trait's own group as the recipe says."""
     made = []
     for trait in world.traits:
-        others = [group for group in world.groups(trait.category) if group != trait.group]
+        anyone = world.groups(trait.category)
         for habit in trait.lesson_habits:
             for number in range(32):
                 form = LESSON_FORMS[number % len(LESSON_FORMS)]
                 own = (number // 2 + number) % 8 < recipe.stereotype
-                group = trait.group if own else pick(others, TOPIC, "lesson", habit, number)
+                group = trait.group if own else pick(anyone, TOPIC, "lesson", habit, number)
                 role = pick(world.words("peoples", "roles"), TOPIC, "lesson role", habit, number)
                 made.append(form.format(group=group, role=role, habit=habit))
     return Teaching(statements=(*made, *_harmless(world)))
