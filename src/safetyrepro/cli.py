@@ -9,7 +9,25 @@ from typing import Annotated
 import typer
 
 from safetyrepro import __version__
-from safetyrepro.commands import analyze, card, defaults, design, gate, ingest, init, locate, mend, plan, repair, run, schema
+from safetyrepro.commands import (
+    analyze,
+    card,
+    defaults,
+    design,
+    explain,
+    export,
+    gate,
+    ingest,
+    init,
+    locate,
+    match,
+    mend,
+    plan,
+    repair,
+    run,
+    schema,
+    verify,
+)
 from safetyrepro.errors import SafetyReproError
 from safetyrepro.parameters import Quiet, StoreOut, StudyArgument
 
@@ -27,9 +45,8 @@ app = typer.Typer(
 def reproduce(study: StudyArgument, *, out: StoreOut = None, quiet: Quiet = False) -> None:
     """The whole walk: study -> plan -> store -> analysis -> card."""
     from safetyrepro.analysis import analyze as analyze_store
-    from safetyrepro.card import make_card
     from safetyrepro.plan import make_plan
-    from safetyrepro.render.files import write_card
+    from safetyrepro.publish import publish
     from safetyrepro.render.progress import progress_bar
     from safetyrepro.render.terminal import print_card
     from safetyrepro.run import run as run_plan
@@ -41,8 +58,8 @@ def reproduce(study: StudyArgument, *, out: StoreOut = None, quiet: Quiet = Fals
     folder = out or Path("results") / worked_out.study.name
     with progress_bar(quiet=quiet) as progress:
         store = run_plan(worked_out, folder, progress=progress)
-    card = make_card(store, analyze_store(store))
-    print_card(card, write_card(card, folder / "card"))
+    made = publish(store, analyze_store(store), folder / "card")
+    print_card(made.card, made.paths)
 
 
 @app.command()
@@ -58,10 +75,14 @@ app.add_typer(ingest.app, name="ingest")
 app.command(name="analyze")(analyze.analyze)
 app.command(name="card")(card.card)
 app.command(name="gate")(gate.gate)
+app.command(name="verify")(verify.verify)
 app.command(name="repair")(repair.repair)
 app.command(name="design")(design.design)
 app.command(name="locate")(locate.locate)
 app.command(name="defaults")(defaults.defaults)
+app.command(name="match")(match.match)
+app.command(name="explain")(explain.explain)
+app.add_typer(export.app, name="export")
 app.command(name="mend")(mend.mend)
 app.command(name="schema")(schema.schema)
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetyrepro.analysis import Analysis, AnalysisOptions, analyze
+from safetyrepro.analysis import Analysis, AnalysisOptions, analyze, score_table
 from safetyrepro.card import GridCard
+from safetyrepro.card_store import card_options, card_store
 from safetyrepro.gate import Tester
 from safetyrepro.gate_supported import card_tester, store_tester
-from safetyrepro.render.files import read_card
+from safetyrepro.render.files import CARD, read_card
 from safetyrepro.scope import Scope
 from safetyrepro.scores import ScoreTable
 from safetyrepro.store import MANIFEST, STUDY, Store, open_store
-
-CARD = "card.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,22 @@ def _run_again(store: Store) -> str:
 
 def _open_card(path: Path) -> Opened:
     card = read_card(path)
-    return Opened(card.analysis, card_tester(card.analysis, _no_rows), _first_command(card))
+    return Opened(card.analysis, card_tester(card.analysis, _tables(card, path.parent)), _first_command(card))
 
 
-def _no_rows(scope: Scope) -> ScoreTable | None:
-    del scope
-    return None
+def _tables(card: GridCard, folder: Path) -> Callable[[Scope], ScoreTable | None]:
+    """Tables from a card's rows, which are read when the first is asked for."""
+    stores: list[Store] = []
+
+    def table_of(scope: Scope) -> ScoreTable | None:
+        if card.rows is None or not (folder / card.rows.file).is_file():
+            return None
+        if not stores:
+            stores.append(card_store(card, folder, card.rows))
+        entry = stores[0].manifest.benchmark(scope.result.benchmark)
+        return score_table(stores[0], entry, scope.result.estimand, card_options(card))
+
+    return table_of
 
 
 def _first_command(card: GridCard) -> str:

@@ -1,19 +1,22 @@
-"""A card's folder: card.json, card.md and card.html, each written whole."""
+"""A card's folder: card.json, its rows, verify.py, card.md and card.html, each written whole."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from safetyrepro.canonical import canonical_json
 from safetyrepro.card import GridCard
 from safetyrepro.errors import CardError
 from safetyrepro.parquet import write_whole
 from safetyrepro.render.markdown import card_markdown
 from safetyrepro.render.page import card_page
+from safetyrepro.rows import CardRows
 
+CARD, VERIFIER = "card.json", "verify.py"
 MAX_CARD_BYTES = 500_000_000
 
 
@@ -29,14 +32,26 @@ class CardPaths:
     """The page."""
 
 
-def write_card(card: GridCard, folder: Path) -> CardPaths:
-    """Write every rendering of a card below a folder; equal cards give equal bytes."""
+def write_card(card: GridCard, folder: Path, *, rows: CardRows | None = None) -> CardPaths:
+    """Write a card and every rendering of it below a folder; equal cards give equal bytes.
+
+    Parameters
+    ----------
+    card : GridCard
+        The card.
+    folder : Path
+        Where; made if absent.
+    rows : CardRows, optional
+        The rows that the card names, and with them the verifier.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = CardPaths(folder / "card.json", folder / "card.md", folder / "card.html")
-    document = json.dumps(card.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False)
-    write_whole(paths.json, (document + "\n").encode())
+    paths = CardPaths(folder / CARD, folder / "card.md", folder / "card.html")
+    write_whole(paths.json, canonical_json(card.model_dump(mode="json")))
     write_whole(paths.markdown, card_markdown(card).encode())
     write_whole(paths.html, card_page(card).encode())
+    if rows is not None:
+        write_whole(folder / rows.entry.file, rows.content)
+    write_whole(folder / VERIFIER, (resources.files("safetyrepro") / "verify_card.py").read_bytes())
     return paths
 
 

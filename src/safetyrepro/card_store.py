@@ -1,0 +1,131 @@
+"""Card and rows -> a store in memory, so that whatever reads stores can read a card: analysis, claims, verification."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetyrepro.analysis import AnalysisOptions
+from safetyrepro.card import BenchmarkCard, FactorCard, GridCard
+from safetyrepro.envelope import Configuration, Envelope, Factor, Level, Stage
+from safetyrepro.inference import InferenceOptions
+from safetyrepro.manifest import BenchmarkEntry, Manifest
+from safetyrepro.records import ItemRecord
+from safetyrepro.rows import RowsEntry, read_rows
+from safetyrepro.store import Store
+
+
+class CardStore(Store):
+    """A store whose records are the rows of a card; nothing of it is on disk.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the card.
+    manifest : Manifest
+        What the card says of its source.
+    rows : dict
+        (benchmark, estimand) -> records.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, rows: dict[tuple[str, str], list[ItemRecord]]) -> None:
+        super().__init__(folder, manifest)
+        self._rows = rows
+
+    def records(self, benchmark: str, estimand: str) -> list[ItemRecord]:
+        """The rows of a benchmark under an estimand, in order."""
+        return list(self._rows[benchmark, estimand])
+
+
+def card_store(card: GridCard, folder: Path, rows: RowsEntry) -> CardStore:
+    """Read a card's rows into a store.
+
+    Parameters
+    ----------
+    card : GridCard
+        The card.
+    folder : Path
+        Where its rows lie.
+    rows : RowsEntry
+        What the card says of them.
+
+    Raises
+    ------
+    CardError
+        If the rows are absent or altered.
+    """
+    results = card.analysis.benchmarks
+    places = {name: (result.benchmark, result.estimand.name) for name, result in results.items()}
+    first = next(iter(results.values()), None)
+    manifest = Manifest(
+        study=card.study,
+        question=card.question,
+        note=card.note,
+        source=card.source,
+        failure_policy=card.failure_policy,
+        benchmarks=tuple(_entry(card, name) for name, result in results.items() if result.primary),
+        models=tuple(model.name for model in first.models) if first else (),
+        loads=card.models,
+        stamp=card.provenance,
+        tokens=card.tokens,
+        undisclosed=card.undisclosed,
+        complete=card.complete,
+    )
+    return CardStore(folder, manifest, read_rows(folder, rows, places))
+
+
+def _entry(card: GridCard, name: str) -> BenchmarkEntry:
+    held = next(entry for entry in card.benchmarks if entry.name == name)
+    own = card.analysis.benchmarks[name].benchmark
+    results = [result for result in card.analysis.benchmarks.values() if result.benchmark == own]
+    return BenchmarkEntry(
+        name=own,
+        title=held.title,
+        about=held.about,
+        estimands=tuple(result.estimand for result in sorted(results, key=lambda result: not result.primary)),
+        envelope=_envelope(own, held),
+        not_run=held.not_run,
+        n_not_run=held.n_not_run,
+        data=held.data,
+    )
+
+
+def _envelope(name: str, held: BenchmarkCard) -> Envelope:
+    members = tuple(Configuration.of(settings) for settings in held.configurations)
+    return Envelope(
+        benchmark=name,
+        factors=tuple(_factor(factor) for factor in held.factors),
+        configurations=members,
+        core=frozenset(member for member, core in zip(members, held.core, strict=True) if core),
+        exclusions=held.exclusions,
+    )
+
+
+def _factor(factor: FactorCard) -> Factor:
+    stages = {stage.name: stage for stage in Stage}
+    levels = tuple(Level(name=level.name, about=level.about, requires=level.requires) for level in factor.levels)
+    return Factor(name=factor.name, stage=stages.get(factor.stage), levels=levels, about=factor.about)
+
+
+def card_options(card: GridCard) -> AnalysisOptions:
+    """The options under which a card's analysis was made, as far as it states them.
+
+    Notes
+    -----
+    Where every pair had so few units that all sign vectors were listed, the number of draws made no difference and is the default.
+    """
+    first = next(iter(card.analysis.benchmarks.values()))
+    support = next(iter(card.analysis.support.values()), None)
+    draws = [pair.draws for one in card.analysis.support.values() for pair in one.pairs if not pair.exhaustive]
+    inference = InferenceOptions()
+    if support is not None:
+        inference = InferenceOptions(alpha=support.alpha, draws=max(draws, default=inference.draws), seed=support.seed)
+    return AnalysisOptions(
+        where=card.analysis.where,
+        models=tuple(model.name for model in first.models),
+        policy=first.policy,
+        item_rule=first.item_rule,
+        inference=inference if support is not None else None,
+        further=bool(card.analysis.further),
+        attribution=bool(card.analysis.attribution),
+        policies=True,
+    )

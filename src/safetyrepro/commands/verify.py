@@ -1,0 +1,30 @@
+"""`safetyrepro verify`: a card computed again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def verify(
+    card: Annotated[Path, typer.Argument(help="A card.json, or its folder.")],
+    store: Annotated[
+        Path | None, typer.Option("--store", help="The store that the card was made from: then every field is compared.")
+    ] = None,
+) -> None:
+    """Compute every verdict of a card again, from its own rows, and say OK or the first place that differs.
+
+    Both halves are computed: what was counted, and what was inferred from the items with the seed that the card states.
+    verify.py in the card's folder checks the first half without this package. Exit code 0: OK. 1: it differs. 2: unreadable.
+    """
+    from safetyrepro.render.text import inert
+    from safetyrepro.store import open_store
+    from safetyrepro.verify import verify as verify_card
+
+    found = verify_card(card, open_store(store) if store else None)
+    for line in found.checked:
+        typer.echo(f"agrees: {inert(line, 400)}")
+    typer.echo("OK" if found.ok else f"DIFFERS at {inert(found.differs, 600)}")
+    raise typer.Exit(0 if found.ok else 1)

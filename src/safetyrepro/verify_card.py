@@ -1,0 +1,400 @@
+"""Re-derives a GRIDcard from its own rows: `python3 verify.py CARD_FOLDER` says OK, or the first place that differs.
+
+Written from the specification (docs/reference/gridcard.md, version 1), with Python's standard library only. It trusts no number of
+the card that the rows give; what was inferred with random numbers is checked for consistency, texts by the digest only.
+Exit code 0: OK. 1: something differs. 2: unreadable.
+"""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import math
+import sys
+import zlib
+from collections import Counter
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, BinaryIO
+
+COLUMNS = ["benchmark", "model", "configuration", "item", "cluster", "stratum", "repeat", "value", "weight", "status"]
+STATUSES = ("scored", "unparsed", "judge_refused", "failed", "not_run", "unknown")
+FILES = ("rows.jsonl", "rows.jsonl.gz")
+MAX_CARD, MAX_ROWS, MAX_LINE = 500_000_000, 4_000_000_000, 4_000_000
+TIE = 1e-12
+Pairs = list[tuple[float, float]]
+
+
+UNREADABLE = (OSError, EOFError, RecursionError, json.JSONDecodeError, UnicodeDecodeError, zlib.error)
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, StopIteration)
+
+
+class DiffersError(Exception):
+    """A place of the card that does not agree with its rows."""
+
+
+def check(place: str, found: Any, derived: Any) -> None:  # Any: whatever JSON holds
+    """Compare a value of the card with the derived one: numbers within 1e-12, named fields, everything else exactly."""
+    if isinstance(derived, dict):
+        for key, value in derived.items():
+            check(f"{place}.{key}", found[key], value)
+    elif isinstance(derived, list | tuple) and isinstance(found, list | tuple) and len(found) == len(derived):
+        for i, (one, other) in enumerate(zip(found, derived, strict=True)):
+            check(f"{place}[{i}]", one, other)
+    else:
+        numbers = isinstance(derived, float) and isinstance(found, int | float) and not isinstance(found, bool)
+        fine = abs(found - derived) <= TIE * max(1.0, abs(derived)) if numbers else found == derived
+        if not fine or isinstance(found, bool) != isinstance(derived, bool):
+            raise DiffersError(f"{place}: the card says {str(found)[:120]!r}, derived is {str(derived)[:120]!r}")
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, refused where a name stands twice."""
+    check("names of an object", len(dict(pairs)), len(pairs))
+    return dict(pairs)
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The document, after its digest was checked."""
+    check("card.json is larger than 500 MB", path.stat().st_size > MAX_CARD, derived=False)
+    content = path.read_bytes()
+    card: dict[str, Any] = json.loads(content, object_pairs_hook=once)
+    member = f'"digest":"{card["digest"]}",'.encode()
+    check("version", card["version"], 1)
+    check("digest (number of its texts in card.json)", content.count(member), 1)
+    check("digest", card["digest"], sha256(content.replace(member, b"")).hexdigest())
+    return card
+
+
+def read_rows(stream: BinaryIO, entry: dict[str, Any]) -> list[list[Any]]:
+    """The rows, after digest, Merkle root and number were checked."""
+    whole, total, rows, stack = sha256(), 0, list[list[Any]](), list[tuple[int, bytes]]()
+    while line := stream.readline(MAX_LINE):
+        total += len(line)
+        if total > MAX_ROWS or not line.endswith(b"\n"):
+            raise DiffersError(f"rows: line {len(rows) + 1} is cut, or the rows are larger than 4 GB")
+        whole.update(line)
+        height, node = 0, sha256(b"\x00" + line[:-1]).digest()
+        while stack and stack[-1][0] == height:
+            height, node = height + 1, sha256(b"\x01" + stack.pop()[1] + node).digest()
+        stack.append((height, node))
+        rows.append(json.loads(line, object_pairs_hook=once))
+    root = stack.pop()[1] if stack else sha256().digest()
+    while stack:
+        root = sha256(b"\x01" + stack.pop()[1] + root).digest()
+    check("rows", entry, {"sha256": whole.hexdigest(), "merkle_root": root.hex(), "n_rows": len(rows) - 1})
+    check("rows (head)", rows[:1], [COLUMNS])
+    return rows[1:]
+
+
+def quotient(pairs: Pairs) -> float | None:
+    """Weighted mean; None without weight."""
+    total = math.fsum(w for _, w in pairs)
+    return math.fsum(v * w for v, w in pairs) / total if total else None
+
+
+class Benchmark:
+    """One benchmark under one estimand: what the card says of it, and its scores from the rows."""
+
+    def __init__(self, card: dict[str, Any], entry: dict[str, Any], rows: list[list[Any]] | None) -> None:
+        self.name, self.entry, self.rows = entry["name"], entry, rows
+        self.result: dict[str, Any] = card["analysis"]["benchmarks"][self.name]
+        self.estimand, self.direction = self.result["estimand"], self.result["estimand"]["orientation"]["direction"]
+        self.models: list[str] = [model["name"] for model in self.result["models"]]
+        self.digests: list[str] = entry["digests"]
+        self.keys = list(itertools.product(self.models, self.digests))
+        self.strata: dict[str, str] = {}
+        self.statuses: dict[tuple[str, str], Counter[str]] = {key: Counter() for key in self.keys}
+        stated = {(cell["model"], cell["configuration"]): cell["score"] for cell in entry["cells"]}
+        self.cells = {} if rows is None else self.items(rows)
+        self.raw = {key: stated[key] if rows is None else self.score(self.cells[key]) for key in self.keys}
+
+    def items(self, rows: list[list[Any]]) -> dict[tuple[str, str], dict[str, tuple[float, float]]]:
+        """Value and weight of each item of each cell, under the failure policy and the item rule."""
+        held: dict[tuple[str, str], dict[str, Pairs]] = {key: {} for key in self.keys}
+        seen = set()
+        for _, model, configuration, item, _, stratum, repeat, value, weight, status in rows:
+            key, place = (model, configuration), f"rows of {self.name}, item {item!r} of {model!r} under {configuration}"
+            wrong = key not in held or (key, item, repeat) in seen or (value is None) == (status == "scored")
+            check(f"{place}: in no cell, twice, or against its status", [wrong, status in STATUSES], [False, True])
+            check(f"{place}: stratum", self.strata.setdefault(item, stratum), stratum)
+            seen.add((key, item, repeat))
+            self.statuses[key][status] += 1
+            counted = self.worst() if status == "unparsed" and self.result["policy"] == "wrong" else value
+            if counted is not None:
+                held[key].setdefault(item, []).append((counted, weight))
+        cells = {
+            key: {item: (math.fsum(v for v, _ in p) / len(p), math.fsum(w for _, w in p) / len(p)) for item, p in found.items()}
+            for key, found in held.items()
+        }
+        for c in self.digests if self.result["item_rule"] == "common" else []:
+            common = set.intersection(*[set(cells[m, c]) for m in self.models if cells[m, c]] or [set()])
+            cells |= {(m, c): {item: pair for item, pair in cells[m, c].items() if item in common} for m in self.models}
+        return cells
+
+    def worst(self) -> float:
+        """What an unreadable answer counts under the policy "wrong"."""
+        low, high, target = self.estimand["low"], self.estimand["high"], self.estimand["orientation"]["target"]
+        upper = self.direction == "lower" if target is None else high - target > target - low
+        return float(high if upper else low)
+
+    def score(self, items: dict[str, tuple[float, float]]) -> float | None:
+        """Score of a cell on the estimand's own scale."""
+        if self.estimand["aggregation"] == "balanced":
+            groups: dict[str, Pairs] = {}
+            for item, pair in items.items():
+                groups.setdefault(self.strata[item], []).append(pair)
+            means = [quotient(pairs) for pairs in groups.values()]
+            known = [mean for mean in means if mean is not None]
+            return math.fsum(known) / len(known) if known and len(known) == len(means) else None
+        nothing = self.estimand["aggregation"] == "net" and not any(v * w for v, w in items.values())
+        return None if nothing else quotient(list(items.values()))
+
+    def oriented(self, score: float | None) -> float | None:
+        """The score turned so that higher is safer."""
+        if score is None or self.direction == "higher":
+            return score
+        return -score if self.direction == "lower" else -abs(score - self.estimand["orientation"]["target"])
+
+    def pair_scores(self, a: str, b: str, c: str) -> tuple[float | None, float | None]:
+        """Oriented scores of two models in a configuration, under the pairwise policy on the items that both have."""
+        if self.result["policy"] != "dropped_pairwise" or self.rows is None:
+            return self.oriented(self.raw[a, c]), self.oriented(self.raw[b, c])
+        both = self.cells[a, c].keys() & self.cells[b, c].keys()
+        one, other = (self.oriented(self.score({i: self.cells[m, c][i] for i in both})) for m in (a, b))
+        return (None, None) if one is None or other is None else (one, other)
+
+    def discordant(self, a: str, b: str, c: str) -> tuple[set[str], set[str]]:
+        """Items on which A did better, and on which B did, in one configuration."""
+        first, second, sign = self.cells[a, c], self.cells[b, c], -1 if self.direction == "lower" else 1
+        both = [i for i in first.keys() & second.keys() if first[i][1] > 0 and second[i][1] > 0]
+        gaps = {i: sign * (first[i][0] - second[i][0]) for i in both}
+        return {i for i, gap in gaps.items() if gap > TIE}, {i for i, gap in gaps.items() if gap < -TIE}
+
+
+def check_pair(bench: Benchmark, found: dict[str, Any], a: str, b: str) -> None:
+    """Orders, counts, rates and witness of two models."""
+    place, told, settings = f"{bench.name}, {a} against {b}", [], bench.entry["configurations"]
+    for c, chosen, core in zip(bench.digests, settings, bench.entry["core"], strict=True):
+        one, other = bench.pair_scores(a, b, c)
+        gap = None if one is None or other is None else one - other
+        order = "?" if gap is None else "+" if gap > TIE else "-" if gap < -TIE else "="
+        entry = {"digest": c, "settings": chosen, "core": core, "difference": gap, "order": order}
+        entry |= {"score_a": one, "score_b": other}
+        n_items = {} if bench.rows is None else {"n_items": len(bench.cells[a, c].keys() & bench.cells[b, c].keys())}
+        told.append(entry | n_items)
+    gaps, orders = [entry["difference"] for entry in told], "".join(entry["order"] for entry in told)
+    sizes = [point["n_configurations"] for point in found["detection_curve"]]
+    known = [gap for gap in gaps if gap is not None]
+    check(place, found, {"a": a, "b": b, "configurations": told} | figures(orders, known, sizes))
+    flips = [one_factor(settings, orders, name) for name in settings[0]]
+    check(f"{place}, one_factor_flip_rate", found["one_factor_flip_rate"], flips)
+    witness = found["witness"]
+    if "+" not in orders or "-" not in orders:
+        check(f"{place}, witness", witness, None)
+        return
+    high, low = max(known), min(known)
+    plus = next(i for i, gap in enumerate(gaps) if gap is not None and gap >= high - TIE)
+    minus = next(i for i, gap in enumerate(gaps) if gap is not None and gap <= low + TIE)
+    expected = {"plus": settings[plus], "minus": settings[minus], "margin_plus": gaps[plus], "margin_minus": gaps[minus]}
+    factors = [name for name in settings[plus] if settings[plus][name] != settings[minus][name]]
+    check(f"{place}, witness", witness, expected | {"factors": factors})
+    if bench.rows is not None:
+        (a_plus, b_plus), (a_minus, b_minus) = (bench.discordant(a, b, bench.digests[i]) for i in (plus, minus))
+        items = {"plus_a_better": a_plus, "plus_b_better": b_plus, "minus_a_better": a_minus, "minus_b_better": b_minus}
+        for name, ids in (items | {"turned": a_plus & b_minus}).items():
+            check(f"{place}, witness items {name}", sorted(witness["items"][name]), sorted(ids))
+
+
+def figures(orders: str, gaps: list[float], sizes: list[int]) -> dict[str, Any]:
+    """Counts first, then rates with their denominators, the moments of the difference, and the detection curve."""
+    plus, minus, tie, missing = (orders.count(mark) for mark in "+-=?")
+    m, whole, strict = plus + minus + tie, len(orders), plus + minus + missing
+    fewer = min(min(plus, minus) + missing, strict // 2)
+    mean = math.fsum(gaps) / m if m else 0.0
+    variance = math.fsum((gap - mean) ** 2 for gap in gaps) / m if m else 0.0
+    without = [math.comb(m - plus, k) + math.comb(m - minus, k) - math.comb(tie, k) for k in sizes]
+    if sizes != sorted(set(sizes)) or sizes[-1:] != ([m] if plus and minus else []):
+        raise DiffersError(f"detection_curve: {sizes} does not rise to {m}, or there is no reversal")
+    curve = [{"n_configurations": k, "probability": 1 - n / math.comb(m, k)} for k, n in zip(sizes, without, strict=True)]
+    bounds = {"low": 2 * plus * minus / whole**2, "high": 2 * fewer * (strict - fewer) / whole**2} if whole else None
+    counts: dict[str, Any] = {"n_plus": plus, "n_minus": minus, "n_tie": tie, "n_missing": missing, "tolerance": TIE}
+    counts |= {"reversal": plus >= 1 and minus >= 1, "missing_bounds": bounds, "detection_curve": curve}
+    counts |= {"flip_rate_distinct": plus * minus / math.comb(m, 2) if m > 1 else None}
+    counts |= {"margin_index": variance / (variance + mean**2) if plus or minus else None, "mean_difference": mean}
+    rates = {"flip_rate": 2 * plus * minus / m**2, "minority_rate": min(plus, minus) / m} if m else {}
+    rates |= {"weak_disagreement": 1 - (plus**2 + minus**2 + tie**2) / m**2} if m else {}
+    absent = dict.fromkeys(("flip_rate", "minority_rate", "weak_disagreement", "mean_difference"))
+    return counts | (rates if m else absent)
+
+
+def one_factor(configurations: list[dict[str, str]], orders: str, name: str) -> dict[str, Any]:
+    """Pairs of configurations that differ in one factor only, and those with opposite orders."""
+    groups: dict[Any, dict[str, Counter[str]]] = {}
+    for settings, order in zip(configurations, orders, strict=True):
+        others = tuple(sorted((key, level) for key, level in settings.items() if key != name))
+        if order != "?":
+            groups.setdefault(others, {}).setdefault(settings[name], Counter())[order] += 1
+    pairs = opposed = 0
+    for levels in groups.values():
+        for one, other in itertools.combinations(levels.values(), 2):
+            pairs += one.total() * other.total()
+            opposed += one["+"] * other["-"] + one["-"] * other["+"]
+    return {"factor": name, "n_pairs": pairs, "n_opposed": opposed, "rate": opposed / pairs if pairs else None}
+
+
+def check_cells_and_orderings(bench: Benchmark) -> None:
+    """Scores and statuses of cells and models, and the orderings that they reach."""
+    orderings: Counter[str] = Counter()
+    ranks: dict[str, list[tuple[int, int]]] = {model: [] for model in bench.models}
+    for c in bench.digests:
+        scores = {model: score for model in bench.models if (score := bench.oriented(bench.raw[model, c])) is not None}
+        tiers: list[list[str]] = []
+        for model in sorted(scores, key=lambda model: -scores[model]):
+            tied = tiers and min(scores[other] for other in tiers[-1]) - scores[model] <= TIE
+            tiers = [*tiers[:-1], [*tiers[-1], model]] if tied else [*tiers, [model]]
+        if len(scores) == len(bench.models):
+            orderings[json.dumps([sorted(tier, key=bench.models.index) for tier in tiers])] += 1
+            ends = list(itertools.accumulate(len(tier) for tier in tiers))
+            for tier, end in zip(tiers, ends, strict=True):
+                for model in tier:
+                    ranks[model].append((end - len(tier) + 1, end))
+    strict = [text for text in orderings if all(len(tier) == 1 for tier in json.loads(text))]
+    told = {"n_complete": orderings.total(), "distinct_weak": len(orderings), "distinct_strict": len(strict)}
+    found = bench.result["orderings"]
+    check(f"{bench.name}, orderings", found, told | {"n_with_ties": orderings.total() - sum(orderings[one] for one in strict)})
+    counted = sorted((json.dumps(entry["tiers"]), entry["n_configurations"]) for entry in found["counts"])
+    check(f"{bench.name}, orderings.counts", counted, sorted(orderings.items()))
+    sums = {model: sum((bench.statuses[model, c] for c in bench.digests), Counter()) for model in bench.models}
+    for entry, model in zip(bench.result["models"], bench.models, strict=True):
+        lows, highs = [low for low, _ in ranks[model]], [high for _, high in ranks[model]]
+        facts = {"best_rank": min(lows, default=None), "worst_rank": max(highs, default=None)}
+        facts |= {"n_first": lows.count(1) if lows else None}
+        check(f"{bench.name}, model {model}", entry, facts | {"scores": [bench.raw[model, c] for c in bench.digests]})
+        check(f"{bench.name}, statuses of {model}", entry["statuses"] == dict(sums[model]) or bench.rows is None, derived=True)
+    for cell, key in zip(bench.entry["cells"], bench.keys, strict=True):
+        place = f"{bench.name}, cell of {key[0]} under {key[1]}"
+        check(place, cell, {"model": key[0], "configuration": key[1], "score": bench.raw[key]})
+        if bench.rows is not None:
+            check(place, cell["n_records"], bench.statuses[key].total())
+            check(f"{place}, statuses", sorted(cell["statuses"].items()), sorted(bench.statuses[key].items()))
+
+
+def check_decision(benches: list[Benchmark], found: dict[str, Any]) -> None:
+    """A realized decision: every claim becomes truer as A's scores rise and B's fall, so the two ends of what is missing decide."""
+    claim = found["claim"]
+    place = f"decision on {claim['a']} {claim['relation']} {claim['b']} on {claim['benchmark']} {claim['quantifier']}"
+    about, wanted = [one for one in benches if one.result["benchmark"] == claim["benchmark"]], claim["estimand"]
+    bench = next(one for one in about if (one.estimand["name"] == wanted if wanted else one.entry["primary"]))
+    scores = [
+        bench.pair_scores(claim["a"], claim["b"], c)
+        for c, settings, core in zip(bench.digests, bench.entry["configurations"], bench.entry["core"], strict=True)
+        if all(settings.get(name) in levels for name, levels in claim["where"]) and (core or claim["quantifier"] != "core")
+    ]
+    told = [satisfies(a - b, claim) for a, b in scores if a is not None and b is not None]
+    counts = {"n_configurations": len(scores), "n_satisfied": sum(told), "n_contradicted": told.count(False)}
+    check(place, found, counts | {"n_missing": len(scores) - len(told), "estimand": bench.estimand["name"]})
+    if claim["evidence"] == "realized":
+        ends = ((-math.inf, math.inf), (math.inf, -math.inf))
+        low, high = (true_of(claim, [(x if a is None else a, y if b is None else b) for a, b in scores]) for x, y in ends)
+        check(f"{place}, decision", found["decision"], "HOLDS" if low else "UNDETERMINED" if high else "REFUTED")
+
+
+def satisfies(gap: float, claim: dict[str, Any]) -> bool:
+    """Whether a difference satisfies the relation of a claim."""
+    return bool(gap + claim["margin"] > TIE if claim["relation"] == ">" else gap + claim["margin"] >= -TIE)
+
+
+def true_of(claim: dict[str, Any], scores: Pairs) -> bool:
+    """What a claim means where no score is missing."""
+    gaps, (a, b) = [one - other for one, other in scores], zip(*scores, strict=True)
+    each = [satisfies(gap, claim) for gap in gaps]
+    meanings = {"everywhere": all(each), "core": all(each), "somewhere": any(each), "majority": 2 * sum(each) > len(each)}
+    ends = {"mean": math.fsum(gaps) / len(gaps), "worst_case": min(a) - min(b), "dominance": min(a) - max(b)}
+    return (meanings | {name: satisfies(gap, claim) for name, gap in ends.items()})[claim["quantifier"]]
+
+
+def word_of(pair: dict[str, Any], alpha: float) -> str:
+    """The verdict word that follows from p-values."""
+    names = ("p_plus", "p_minus", "p_a_everywhere", "p_b_everywhere")
+    plus, minus, a_all, b_all = (pair[name] is not None and pair[name] <= alpha for name in names)
+    words = [(plus and minus, "reversal supported"), (a_all, "A ahead on every configuration")]
+    words += [(b_all, "B ahead on every configuration"), (plus, "A ahead somewhere"), (minus, "B ahead somewhere")]
+    return next((word for holds, word in words if holds), "unresolved")
+
+
+def check_support(card: dict[str, Any], benches: list[Benchmark]) -> None:
+    """Consistency of what was inferred with itself, and with what is missing."""
+    family = []
+    for bench in benches:
+        inferred = card["analysis"]["support"].get(bench.name, {"pairs": []})
+        for pair, verdict in zip(inferred["pairs"], bench.result["pairs"] if inferred["pairs"] else [], strict=True):
+            place = f"{bench.name}, support of {pair['a']} against {pair['b']}"
+            names = ("p_plus", "p_minus", "p_reversal", "p_a_everywhere", "p_b_everywhere", "holm", "benjamini_hochberg")
+            check(f"{place}, outside 0..1", [n for n in names if pair[n] is not None and not 0 <= pair[n] <= 1], [])
+            ends = [pair["p_plus"], pair["p_minus"]]
+            told = {"a": verdict["a"], "b": verdict["b"], "p_reversal": None if None in ends else max(ends)}
+            word = "unresolved" if pair.get("unresolved_because") else word_of(pair, inferred["alpha"])
+            check(place, pair, told | {"word": word})
+            if any(entry["n_items"] == 0 for entry in verdict["configurations"]):
+                check(place, pair, {"p_a_everywhere": None, "p_b_everywhere": None})
+            if pair["band"]:
+                above, below = sum(b["low"] > 0 for b in pair["band"] if b), sum(b["high"] < 0 for b in pair["band"] if b)
+                check(place, pair, {"supported_plus": above, "supported_minus": below})
+            if bench.entry["primary"] and pair["p_reversal"] is not None:
+                family.append((pair["p_reversal"], place, pair["holm"], inferred["family_size"]))
+    largest = 0.0
+    for i, (p, place, holm, size) in enumerate(sorted(family, key=lambda one: one[0])):
+        largest = max(largest, min(1.0, (len(family) - i) * p))
+        check(f"{place}, Holm and family", [holm, size], [largest, len(family)])
+
+
+def verify(folder: Path) -> str:
+    """Check a card; what was checked, in a sentence. Raises DiffersError at the first place that differs."""
+    card, rows = read_card(folder / "card.json"), None
+    held: dict[str, list[list[Any]]] = {entry["name"]: [] for entry in card["benchmarks"]}
+    check("benchmarks", sorted(held), sorted(card["analysis"]["benchmarks"]))
+    if card["rows"] is not None:
+        check("rows.file", card["rows"]["file"] in FILES, derived=True)
+        path = folder / card["rows"]["file"]
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            rows = read_rows(stream, card["rows"])  # type: ignore[arg-type]  # both are binary streams
+        for row in rows:
+            check(f"rows: {str(row)[:120]} is of this card", len(row) == len(COLUMNS) and row[0] in held, derived=True)
+            held[row[0]].append(row)
+    benches = [Benchmark(card, entry, None if rows is None else held[entry["name"]]) for entry in card["benchmarks"]]
+    for bench in benches:
+        check(f"{bench.name}, settings", bench.result["configurations"], bench.entry["configurations"])
+        pairs = [sorted(map(list, settings.items())) for settings in bench.entry["configurations"]]
+        texts = [json.dumps(entry, ensure_ascii=False, separators=(",", ":")) for entry in pairs]
+        check(f"{bench.name}, digests", bench.digests, [sha256(text.encode()).hexdigest()[:16] for text in texts])
+        check_cells_and_orderings(bench)
+        couples = list(itertools.combinations(bench.models, 2))
+        check(f"{bench.name}, pairs", len(bench.result["pairs"]), len(couples))
+        for found, (a, b) in zip(bench.result["pairs"], couples, strict=True):
+            check_pair(bench, found, a, b)
+    for decision in card["decisions"]:
+        check_decision(benches, decision)
+    check_support(card, benches)
+    source = "the scores of its cells" if rows is None else f"{len(rows)} rows"
+    return f"OK: {sum(len(bench.result['pairs']) for bench in benches)} verdicts and {len(card['decisions'])} decisions follow from {source}"
+
+
+def main(arguments: list[str]) -> int:
+    """Verify the card in a folder, by default the one beside this file."""
+    path = Path(arguments[0]) if arguments else Path(__file__).parent
+    try:
+        told, code = verify(path.parent if path.is_file() else path), 0
+    except DiffersError as error:
+        told, code = f"DIFFERS at {error}", 1
+    except UNREADABLE as error:
+        told, code = f"UNREADABLE: {error}", 2
+    except MALFORMED as error:
+        told, code = f"DIFFERS at a field that is absent or of another kind: {type(error).__name__} {error}", 1
+    print(told.encode("unicode_escape").decode() if code else told)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
