@@ -307,9 +307,18 @@ def test_the_command_says_where_the_claim_is_true_and_confirms_it(tmp_path: Path
     text = " ".join(done.output.split())
     assert "REFUTED a > b on bench" in text
     assert "Found after looking: the largest parts in which it is true." in text
-    assert "1. f=x 1 configurations (50% of the claim's); smallest margin +0.8000 under f=x" in text
+    assert "1. f=x 1 configuration (50% of the claim's); smallest margin +0.8000 under f=x" in text
     assert "the items bear it" in text
     assert "looked for on 30 clusters of items, tested on the other 30 (seed 0); 1 of 1 parts tested. HOLDS f=x" in text
+
+
+def test_the_command_says_why_there_are_no_limits(tmp_path: Path):
+    rows = [(model, "bench", level, "i0", int((model == "a") == (level == "x"))) for model in "ab" for level in "xy"]
+    ingest_table(write_table(tmp_path / "t.csv", rows), tmp_path / "s")
+
+    done = RUNNER.invoke(app, ["repair", str(tmp_path / "s"), "a > b on bench"])
+
+    assert "No limits: they need 50 items or clusters" in " ".join(done.output.split())
 
 
 def test_the_command_prints_json(tmp_path: Path):

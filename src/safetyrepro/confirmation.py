@@ -102,25 +102,29 @@ def confirm(
     chosen = parts[:most]
     rest = _seen_in(scope, testing)
     claims = [claim_on(claim, looked_at, part) for part in chosen]
-    scopes = [part_of(rest, part.members) for part in chosen]
-    realized = [decide_realized(made, here) for made, here in zip(claims, scopes, strict=True)]
-    tests = [claim_test(made, here, testing, options) for made, here in zip(claims, scopes, strict=True)]
-    results = decide_supported(realized, tests)
+    tested = _tested(claims, [part_of(rest, part.members) for part in chosen], testing, options)
     return Confirmation(
         n_found_on=len(first),
         n_tested_on=len(clusters) - len(first),
         seed=options.seed,
         n_found=len(parts),
         tested=tuple(
-            ConfirmedClaim(
-                claim=made,
-                conditions=tuple(condition for condition in made.where if condition not in claim.where),
-                result=result,
-                realized=plain,
-            )
-            for made, result, plain in zip(claims, results, realized, strict=True)
+            replace(entry, conditions=tuple(condition for condition in entry.claim.where if condition not in claim.where))
+            for entry in tested
         ),
     )
+
+
+def _tested(
+    claims: Sequence[Claim], scopes: Sequence[Scope], table: ScoreTable, options: InferenceOptions
+) -> list[ConfirmedClaim]:
+    """Each claim on items that did not suggest it, adjusted for all of them."""
+    realized = [decide_realized(claim, scope) for claim, scope in zip(claims, scopes, strict=True)]
+    tests = [claim_test(claim, scope, table, options) for claim, scope in zip(claims, scopes, strict=True)]
+    return [
+        ConfirmedClaim(claim=claim, conditions=claim.where, result=result, realized=plain)
+        for claim, result, plain in zip(claims, decide_supported(realized, tests), realized, strict=True)
+    ]
 
 
 def _seen_in(scope: Scope, table: ScoreTable) -> Scope:

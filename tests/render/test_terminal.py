@@ -11,7 +11,8 @@ from builders import REVERSAL, write_table
 from render.made import random_rows
 from render.verdicts import verdict_of
 from safetyrepro.cli import app
-from safetyrepro.render.terminal import clean, order_strip, settings_text
+from safetyrepro.render.console import clean, settings_text
+from safetyrepro.render.terminal import order_strip
 
 RUNNER = CliRunner()
 

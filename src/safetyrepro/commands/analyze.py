@@ -11,6 +11,13 @@ from safetyrepro.parameters import Alpha, Draws, ItemChoice, Models, Policy, See
 if TYPE_CHECKING:
     from safetyrepro.analysis import Analysis
 
+Full = Annotated[
+    bool, typer.Option("--full", help="Print all that was found, such as six senses of ahead and sizes of effects.")
+]
+Margin = Annotated[
+    float | None, typer.Option("--margin", min=1e-9, help="Largest difference that does not matter: test equivalence.")
+]
+
 
 def analyze(
     store: StoreArgument,
@@ -25,12 +32,8 @@ def analyze(
     seed: Seed = 0,
     estimands: Annotated[bool, typer.Option("--estimands", help="Print every estimand, not only the primary ones.")] = False,
     pairs: Annotated[int, typer.Option("--pairs", help="Witnesses to print for each benchmark.")] = 6,
-    full: Annotated[
-        bool, typer.Option("--full", help="Print all that was found: levels left out, six senses of ahead, sizes of effects.")
-    ] = False,
-    margin: Annotated[
-        float | None, typer.Option("--margin", min=1e-9, help="Largest difference that does not matter: test equivalence.")
-    ] = None,
+    full: Full = False,
+    margin: Margin = None,
 ) -> None:
     """Say for every benchmark and pair of models in how many configurations each is ahead, and show the witness of a reversal.
 
@@ -39,16 +42,12 @@ def analyze(
     """
     from safetyrepro.analysis import AnalysisOptions
     from safetyrepro.analysis import analyze as analyze_store
-    from safetyrepro.errors import SafetyReproError
     from safetyrepro.inference import InferenceOptions
     from safetyrepro.options import parse_choice, parse_conditions, parse_names
     from safetyrepro.scores import FailurePolicy, ItemRule
     from safetyrepro.store import open_store
 
-    if margin is not None and not draws:
-        raise SafetyReproError(
-            "--margin", found="stands beside --draws 0, which leaves tests out", remedy="Leave one of the two out."
-        )
+    _check_margin(margin, draws)
     options = AnalysisOptions(
         where=parse_conditions(where or []),
         models=parse_names(models),
@@ -63,6 +62,16 @@ def analyze(
         from safetyrepro.render.terminal import print_analysis
 
         print_analysis(analysis, pairs=pairs, every_estimand=estimands, full=full)
+
+
+def _check_margin(margin: float | None, draws: int) -> None:
+    """A margin beside no test would be accepted and ignored."""
+    from safetyrepro.errors import SafetyReproError
+
+    if margin is not None and not draws:
+        raise SafetyReproError(
+            "--margin", found="stands beside --draws 0, which leaves tests out", remedy="Leave one of the two out."
+        )
 
 
 def _print_json(analysis: Analysis) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from safetyrepro.parameters import Seed, StoreArgument
 
 if TYPE_CHECKING:
     from safetyrepro.store import Store
 
 
 def design(
-    store: Annotated[Path, typer.Argument(help="A store made by run or ingest.")],
+    store: StoreArgument,
+    *,
     benchmark: Annotated[str | None, typer.Option("--benchmark", help="Only this benchmark.")] = None,
     pair: Annotated[str | None, typer.Option("--pair", help="A,B: only these two models. Default: all.")] = None,
     group: Annotated[
@@ -21,7 +23,7 @@ def design(
     ] = None,
     target: Annotated[float, typer.Option("--target", min=0.5, max=1.0, help="Wanted share of agreeing draws.")] = 0.95,
     draws: Annotated[int, typer.Option("--draws", min=1, help="Random orders of templates and items.")] = 1_000,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the draws.")] = 0,
+    seed: Seed = 0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say at how many templates and items a smaller study would have given the sign of this one, and how large its error is."""

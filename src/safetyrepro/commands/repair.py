@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from safetyrepro.parameters import StoreArgument
+
 
 def repair(
-    store: Annotated[Path, typer.Argument(help="A store made by run or ingest.")],
+    store: StoreArgument,
     claim: Annotated[str, typer.Argument(help="A sentence such as 'A > B on bbq everywhere'; see safetyrepro gate --help.")],
+    *,
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Look for parts on half of the items, by seed, and test them on the other half.")
     ] = False,

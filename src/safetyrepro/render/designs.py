@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from safetyrepro.render.terminal import clean
+from safetyrepro.render.console import clean
 
 if TYPE_CHECKING:
     from rich.console import Console

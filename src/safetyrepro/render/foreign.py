@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from safetyrepro.render.terminal import clean
+from safetyrepro.render.console import clean
 
 if TYPE_CHECKING:
     from safetyrepro.errors import SafetyReproError

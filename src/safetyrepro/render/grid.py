@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from safetyrepro.render.terminal import clean
+from safetyrepro.render.console import clean
 
 
 def print_grid(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from safetyrepro.render.terminal import clean, settings_text
+from safetyrepro.render.console import clean, settings_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,13 +45,16 @@ def print_repair(found: Repair, confirmed: Confirmation | None) -> None:
     console.print(f"\n[bold]{found.label.capitalize()}[/bold]: the largest parts in which it is true{more}.")
     for number, entry in enumerate(found.repaired, start=1):
         _print_part(console, number, entry, found.level)
-    console.print(
-        f"[dim]The limits hold for every part of the envelope at once ({found.level:.0%}), so choosing a part does not spoil them. "
-        "Scores that suggested a part do not confirm it.[/dim]"
-    )
+    console.print(f"[dim]{_note(found)} Scores that suggested a part do not confirm it.[/dim]")
     if confirmed is not None:
         _print_confirmation(console, confirmed)
     console.print()
+
+
+def _note(found: Repair) -> str:
+    if any(entry.low is not None for entry in found.repaired):
+        return f"The limits hold for every part of the envelope at once ({found.level:.0%}), so choosing a part does not spoil them."
+    return "No limits: they need 50 items or clusters, scores that are means, and a claim about each configuration."
 
 
 def conditions_text(conditions: Conditions) -> str:
@@ -62,7 +65,8 @@ def conditions_text(conditions: Conditions) -> str:
 
 def _print_part(console: Console, number: int, entry: RepairedClaim, level: float) -> None:
     console.print(f"  {number}. [bold]{conditions_text(entry.conditions)}[/bold]")
-    told = f"{entry.result.n_configurations} configurations ({entry.share:.0%} of the claim's)"
+    number = entry.result.n_configurations
+    told = f"{number} configuration{'' if number == 1 else 's'} ({entry.share:.0%} of the claim's)"
     if entry.smallest_margin is not None and entry.weakest is not None:
         told += f"; smallest margin {entry.smallest_margin:+.4f} under {settings_text(entry.weakest)}"
     console.print(f"     {told}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from safetyrepro.verdicts import Order, Settings, Verdict, Witness
+from safetyrepro.render.console import clean, settings_text
+from safetyrepro.verdicts import Order, Verdict, Witness
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,16 +18,6 @@ if TYPE_CHECKING:
     from safetyrepro.plan import Plan
     from safetyrepro.render.files import CardPaths
     from safetyrepro.store import Store
-
-MAX_TEXT = 120
-
-
-def clean(text: str, limit: int = MAX_TEXT) -> str:
-    """A foreign text without control characters and direction marks, cut to a length; rich markup is escaped."""
-    from rich.markup import escape
-
-    kept = "".join(letter if unicodedata.category(letter)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for letter in text)
-    return escape(kept if len(kept) <= limit else kept[: limit - 1] + "…")
 
 
 def order_strip(verdict: Verdict) -> str:
@@ -195,12 +185,6 @@ def _witness_note(witness: Witness, verdict: Verdict) -> str:
     if witness.items is not None:
         parts.append(f"{len(witness.items.turned)} items turn from A to B")
     return "; ".join(parts)
-
-
-def settings_text(settings: Settings, factors: Sequence[str] = ()) -> str:
-    """A configuration in words; only the named factors where some are named."""
-    chosen = {name: level for name, level in settings.items() if not factors or name in factors}
-    return ", ".join(f"{clean(name)}={clean(level)}" for name, level in chosen.items()) or "(no factor)"
 
 
 def _print_orderings(console: object, benchmark: BenchmarkAnalysis) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from safetyrepro.render.terminal import clean, settings_text
+from safetyrepro.render.console import clean, settings_text
 
 if TYPE_CHECKING:
     from rich.console import Console
