@@ -64,5 +64,10 @@ def test_the_six_answers_are_those_of_the_analysis():
     from safetyrepro.stats.support import SupportWord
 
     text = (ROOT / "docs" / "explanation" / "what-the-items-can-bear.md").read_text(encoding="utf-8")
-    for word in (SupportWord.REVERSAL_SUPPORTED, SupportWord.A_AHEAD_EVERYWHERE, SupportWord.A_AHEAD_SOMEWHERE, SupportWord.UNRESOLVED):
+    for word in (
+        SupportWord.REVERSAL_SUPPORTED,
+        SupportWord.A_AHEAD_EVERYWHERE,
+        SupportWord.A_AHEAD_SOMEWHERE,
+        SupportWord.UNRESOLVED,
+    ):
         assert f"*{word.value}*" in text
