@@ -111,6 +111,8 @@ class ForeignItem:
     """Metric -> what the item is worth."""
     prompt: str = ""
     """The text that was sent, where the file holds it."""
+    continuations: tuple[str, ...] = ()
+    """Texts whose log-likelihood was asked, as they were sent, with their leading delimiter."""
     tokens: tuple[int, ...] = ()
     """The token ids that were fed, where the file holds them."""
     response: str | None = None

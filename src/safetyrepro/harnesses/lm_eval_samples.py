@@ -164,6 +164,7 @@ def _item(record: dict[str, Json]) -> ForeignItem:
         stratum=stratum_of(doc),
         marks=_marks(record, answers),
         prompt=prompt,
+        continuations=tuple(text for _, text in requests) if likelihoods else (),
         response=None if likelihoods else _first_text(answers),
         loglikelihoods=likelihoods,
     )

@@ -1,0 +1,396 @@
+"""The gap between two numbers, shared out among what differs between them, in parts that add up exactly.
+
+What two sides count differently is separated by counting again: items that only one has, answers that could not be read, the rule
+that reads an answer, the expected answers, and the answers themselves, which are told apart by how the prompts differ. Where the
+parts interact, each gets its Shapley value: its mean effect over every order in which the differences could be removed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safetyrepro.envelope import Stage
+from safetyrepro.errors import IngestError
+from safetyrepro.harnesses.base import STAGES, UNRECORDED
+from safetyrepro.harnesses.content import normalised
+from safetyrepro.harnesses.rules import Answer, gold_places, recognised, score
+from safetyrepro.match import Question, match_items
+from safetyrepro.prompts import Difference, Relation, first_difference, relation
+from safetyrepro.records import Status
+from safetyrepro.scores import FailurePolicy
+from safetyrepro.sides import Side, SideItem, mean_under, policy_of
+
+ITEMS = "items not shared"
+POLICY = "failure policy"
+RULE = "extraction or scoring rule"
+LABELS = "expected answers"
+AGGREGATION = "aggregation"
+_KNOWN, _UNPARSED, _ABSENT = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapPart:
+    """A part of the gap."""
+
+    cause: str
+    """What differs."""
+    amount: float
+    """Its share of A - B."""
+    n_items: int
+    """Items that it concerns."""
+    detail: str = ""
+    """What stands on each side."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptExample:
+    """The first shared item whose prompts differ."""
+
+    item: str
+    """Its name on side A."""
+    relation: Relation
+    """How they differ."""
+    difference: Difference
+    """Where they part."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why two numbers differ."""
+
+    a: str
+    """The first side, in words."""
+    b: str
+    """The second side, in words."""
+    number_a: float
+    """The number of side A: the one that it reports, or the mean of its items."""
+    number_b: float
+    """The number of side B."""
+    n_shared: int
+    """Items that both sides have."""
+    n_only_a: int
+    """Items of A alone."""
+    n_only_b: int
+    """Items of B alone."""
+    parts: tuple[GapPart, ...]
+    """What the gap is made of, the largest first; they add up to `gap`."""
+    settings: tuple[tuple[str, str, str], ...]
+    """Factors on which the sides differ: name, level of A, level of B."""
+    example: PromptExample | None
+    """The first shared item whose prompts differ; None where none do, or none are recorded."""
+    open: tuple[str, ...]
+    """What cannot be told apart from files alone."""
+    runs: tuple[str, ...]
+    """The fewest further runs that would tell it apart."""
+
+    @property
+    def gap(self) -> float:
+        """A less B."""
+        return self.number_a - self.number_b
+
+    def lines(self) -> list[str]:
+        """The explanation as text, one line for each part."""
+        only = f"({self.n_only_a} items only in A, {self.n_only_b} only in B)"
+        text = [f"A: {self.a}", f"B: {self.b}", f"gap A - B = {self.gap:+.4f} over {self.n_shared} shared items {only}"]
+        for part in self.parts:
+            behind = f"  {part.detail}" if part.detail else ""
+            text.append(f"  {part.cause:<34} {part.amount:+.4f}  {part.n_items} items{behind}")
+        text += [f"differs: {name}: {level_a} | {level_b}" for name, level_a, level_b in self.settings]
+        if self.example is not None:
+            where = f"first difference at character {self.example.difference.at} of item {self.example.item}"
+            text += [f"{where} ({self.example.relation.value}):"]
+            text += [f"  A {self.example.difference.a!r}", f"  B {self.example.difference.b!r}"]
+        return text + [f"not told apart: {line}" for line in self.open] + [f"would tell: {line}" for line in self.runs]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """A shared item, and how its prompts differ."""
+
+    a: SideItem
+    b: SideItem
+    relation: Relation
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What a combination of answers, rule and expected answers makes of the shared items."""
+
+    values: NDArray[np.float64]
+    states: NDArray[np.int8]
+
+
+def explain(a: Side, b: Side) -> Explanation:
+    """Share the gap between two sides out.
+
+    Parameters
+    ----------
+    a, b : Side
+        What is compared; items are joined by what they ask.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    IngestError
+        If the sides share no item, or a side has no value at all.
+
+    Notes
+    -----
+    With A's number written as r(A) = report, m(A) = mean of all its items and s(A) = mean of its shared ones,
+    ``r(A) - r(B) = [r(A) - m(A) - r(B) + m(B)] + [m(A) - s(A) - m(B) + s(B)] + [s(A) - s(B)]``: aggregation, items not shared,
+    and the rest, which is shared out over the differences by their Shapley values.
+    """
+    b = replace(b, worst=a.worst)
+    shared, n_only = _shared(a, b)
+    policies = policy_of(a), policy_of(b)
+    means = _number(a, a.items, policies[0]), _number(b, b.items, policies[1])
+    commons = (
+        _number(a, [pair.a for pair in shared], policies[0]),
+        _number(b, [pair.b for pair in shared], policies[1]),
+    )
+    reports = tuple(mean if side.reported is None else side.reported for side, mean in zip((a, b), means, strict=True))
+    game = _Game(shared, policies, worst=a.worst)
+    parts = [
+        GapPart(cause=AGGREGATION, amount=(reports[0] - means[0]) - (reports[1] - means[1]), n_items=len(shared)),
+        GapPart(cause=ITEMS, amount=(means[0] - commons[0]) - (means[1] - commons[1]), n_items=sum(n_only)),
+        *game.parts(),
+    ]
+    kept = [part for part in parts if part.amount != 0 or part.cause not in (AGGREGATION, ITEMS)]
+    differing = _differing(a, b)
+    return Explanation(
+        a=a.describe(),
+        b=b.describe(),
+        number_a=reports[0],
+        number_b=reports[1],
+        n_shared=len(shared),
+        n_only_a=n_only[0],
+        n_only_b=n_only[1],
+        parts=tuple(sorted(kept, key=lambda part: -abs(part.amount))),
+        settings=differing,
+        example=_example(shared),
+        open=_open(game, differing),
+        runs=_runs(game, differing),
+    )
+
+
+def _shared(a: Side, b: Side) -> tuple[list[_Shared], tuple[int, int]]:
+    left, right = ({item.id: item for item in side.items} for side in (a, b))
+    found = match_items(
+        *({name: Question(item.text, item.answer.options) for name, item in side.items()} for side in (left, right))
+    )
+    if not found.pairs:
+        raise IngestError(
+            f"{a.name} and {b.name}",
+            found=f"none of {len(left)} items is one of {len(right)}",
+            expected="two sides of one benchmark whose questions are recorded",
+            remedy="Choose other runs with --benchmark, or write the logs with their samples.",
+        )
+    pairs = [(left[pair.a], right[pair.b]) for pair in found.pairs]
+    shared = [
+        _Shared(
+            one, other, relation(one.prompt, other.prompt, question=one.text, tokens=(one.token_digest, other.token_digest))
+        )
+        for one, other in pairs
+    ]
+    return shared, (len(found.only_a), len(found.only_b))
+
+
+def _number(side: Side, items: Sequence[SideItem], policy: FailurePolicy) -> float:
+    mean = mean_under(side, items, policy)
+    if mean is None:
+        raise IngestError(
+            side.name,
+            found="none of its items has a value",
+            expected="scored items",
+            remedy="Choose a question with --estimand.",
+        )
+    return mean
+
+
+class _Game:
+    """The shared items under every mixture of the two sides' differences."""
+
+    def __init__(self, shared: Sequence[_Shared], policies: tuple[FailurePolicy, FailurePolicy], *, worst: float) -> None:
+        self.shared, self._worst, self._policies = shared, worst, policies
+        self.rules = _rules(shared)
+        self._relation = np.array([list(Relation).index(pair.relation) for pair in shared])
+        self.groups = [member for place, member in enumerate(Relation) if bool(np.any(self._relation == place))]
+        self.players = [member.value for member in self.groups] + self._others()
+        self._counted = cache(self._count)
+
+    def parts(self) -> list[GapPart]:
+        """The parts of s(A) - s(B), by their Shapley values."""
+        values = shapley(len(self.players), cache(self._score))
+        return [
+            GapPart(cause=name, amount=0.0 - value, n_items=self._concerned(name), detail=self._detail(name))
+            for name, value in zip(self.players, values, strict=True)
+        ]
+
+    def _others(self) -> list[str]:
+        names = []
+        if self.rules is not None and self.rules[0] != self.rules[1]:
+            names.append(RULE)
+        if self.rules is not None and any(_gold(pair.a) != _gold(pair.b) for pair in self.shared):
+            names.append(LABELS)
+        if self._policies[0] is not self._policies[1]:
+            names.append(POLICY)
+        return names
+
+    def _score(self, coalition: frozenset[int]) -> float:
+        """Mean of the shared items where the differences in the coalition are B's and the others A's."""
+        moved = {self.players[place] for place in coalition}
+        rule, labels = RULE in moved, LABELS in moved
+        from_b = np.isin(self._relation, [list(Relation).index(group) for group in self.groups if group.value in moved])
+        mine, theirs = self._counted(0, rule, labels), self._counted(1, rule, labels)
+        values = np.where(from_b, theirs.values, mine.values)
+        states = np.where(from_b, theirs.states, mine.states)
+        policy = self._policies[POLICY in moved]
+        if policy is FailurePolicy.WRONG:
+            values = np.where(states == _UNPARSED, self._worst, values)
+            states = np.where(states == _UNPARSED, _KNOWN, states)
+        known = values[states == _KNOWN]
+        return math.fsum(known) / known.size if known.size else 0.0
+
+    def _count(self, side: int, rule: bool, labels: bool) -> _Counted:
+        values, states = np.zeros(len(self.shared)), np.full(len(self.shared), _ABSENT, dtype=np.int8)
+        for place, pair in enumerate(self.shared):
+            item, gold = (pair.a, pair.b)[side], (pair.a, pair.b)[labels]
+            value, state = self._worth(item, gold, rule, own=side == rule == labels or self._same(side, rule, labels, pair))
+            values[place], states[place] = value, state
+        return _Counted(values, states)
+
+    def _same(self, side: int, rule: bool, labels: bool, pair: _Shared) -> bool:
+        """Whether a mixture is the side's own way to count after all."""
+        if self.rules is None:
+            return True
+        same_rule = side == rule or self.rules[0] == self.rules[1]
+        return same_rule and (side == labels or _gold(pair.a) == _gold(pair.b))
+
+    def _worth(self, item: SideItem, gold: SideItem, rule: bool, *, own: bool) -> tuple[float, int]:
+        if item.status not in (Status.SCORED, Status.UNPARSED):
+            return 0.0, _ABSENT
+        if own or self.rules is None:
+            return (0.0, _UNPARSED) if item.value is None else (item.value, _KNOWN)
+        options = item.answer.options or gold.answer.options
+        answer = Answer(options=options, loglikelihoods=item.answer.loglikelihoods, response=item.answer.response)
+        value = score(self.rules[rule], answer, _gold_text(gold))
+        return (0.0, _UNPARSED) if value is None else (value, _KNOWN)
+
+    def _concerned(self, name: str) -> int:
+        if name == LABELS:
+            return sum(_gold(pair.a) != _gold(pair.b) for pair in self.shared)
+        if name == POLICY:
+            return sum(Status.UNPARSED in (pair.a.status, pair.b.status) for pair in self.shared)
+        if name == RULE:
+            return len(self.shared)
+        return sum(pair.relation.value == name for pair in self.shared)
+
+    def _detail(self, name: str) -> str:
+        if name == RULE and self.rules is not None:
+            return f"A: {self.rules[0]}, B: {self.rules[1]}"
+        return f"A: {self._policies[0].value}, B: {self._policies[1].value}" if name == POLICY else ""
+
+
+def shapley(n_players: int, value: Callable[[frozenset[int]], float]) -> list[float]:
+    """Return the Shapley value of each player of a game; they add up to v(all) - v(none).
+
+    Parameters
+    ----------
+    n_players : int
+        Number of players; every coalition is valued once where `value` remembers.
+    value : callable
+        Worth of a coalition of players 0 .. n_players - 1.
+
+    References
+    ----------
+    Shapley 1953, A value for n-person games.
+    """
+    shares = []
+    for player in range(n_players):
+        others = [other for other in range(n_players) if other != player]
+        terms = []
+        for size in range(n_players):
+            weight = math.factorial(size) * math.factorial(n_players - size - 1) / math.factorial(n_players)
+            for members in itertools.combinations(others, size):
+                coalition = frozenset(members)
+                terms.append(weight * (value(coalition | {player}) - value(coalition)))
+        shares.append(math.fsum(terms))
+    return shares
+
+
+def _rules(shared: Sequence[_Shared]) -> tuple[str, str] | None:
+    """The rule of each side; None where either side's is not recognised."""
+    found = []
+    for items in ([pair.a for pair in shared], [pair.b for pair in shared]):
+        read = [item for item in items if item.status in (Status.SCORED, Status.UNPARSED)]
+        found.append(recognised([i.answer for i in read], [_gold_text(i) for i in read], [i.value for i in read]))
+    if not found[0] or not found[1]:
+        return None
+    common = [name for name in found[0] if name in found[1]]
+    return (common[0], common[0]) if common else (found[0][0], found[1][0])
+
+
+def _gold_text(item: SideItem) -> str:
+    """The expected answer as the texts of options where it names them by number or letter, so that sides can be mixed."""
+    places = sorted(gold_places(item.gold, item.answer.options)) if item.answer.options else []
+    return " | ".join(item.answer.options[place] for place in places) or item.gold
+
+
+def _gold(item: SideItem) -> frozenset[str]:
+    return frozenset(normalised(part) for part in _gold_text(item).split(" | "))
+
+
+def _differing(a: Side, b: Side) -> tuple[tuple[str, str, str], ...]:
+    names = dict.fromkeys([*a.settings, *b.settings])
+    levels = [(name, a.settings.get(name, UNRECORDED), b.settings.get(name, UNRECORDED)) for name in names]
+    return tuple(triple for triple in levels if triple[1] != triple[2])
+
+
+def _example(shared: Sequence[_Shared]) -> PromptExample | None:
+    for pair in shared:
+        if pair.relation not in (Relation.SAME, Relation.TOKENS, Relation.UNKNOWN):
+            return PromptExample(
+                item=pair.a.id, relation=pair.relation, difference=first_difference(pair.a.prompt, pair.b.prompt)
+            )
+    return None
+
+
+def _causes(differing: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """Differing factors that can change an answer; scoring is counted again and needs no run."""
+    return [triple for triple in differing if STAGES.get(triple[0]) is not Stage.SCORE]
+
+
+def _open(game: _Game, differing: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
+    names = [name for name, _, _ in _causes(differing)]
+    causes = ", ".join(names) or "no recorded setting"
+    lines = []
+    if game.rules is None:
+        lines.append("the scoring rule of at least one side is not recognised, so it stays within the parts of the answers")
+    if Relation.UNKNOWN in game.groups:
+        lines.append("at least one side does not hold its prompts, so what the model was shown stays within one part")
+    if Relation.SAME in game.groups:
+        lines.append(f"same prompts, other answers: {causes} differs on record; tokens, engine and numerics may too")
+    if len(names) > 1 and any(group not in (Relation.SAME, Relation.UNKNOWN) for group in game.groups):
+        lines.append(f"where prompts differ, {causes} act together with the text")
+    return tuple(lines)
+
+
+def _runs(game: _Game, differing: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
+    causes = _causes(differing)
+    if Relation.UNKNOWN in game.groups:
+        return ("run both sides again with their prompts logged",)
+    if not causes:
+        return ("run A a second time: the gap between its two runs is the noise",) if Relation.SAME in game.groups else ()
+    if len(causes) == 1:
+        return ()
+    return tuple(f"run A with {name} = {level_b}" for name, _, level_b in causes[:-1])
