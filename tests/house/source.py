@@ -45,6 +45,16 @@ def modules_below(folder: Path) -> tuple[Module, ...]:
     return tuple(Module(path, text, ast.parse(text)) for path, text in texts)
 
 
+def code_lines(module: Module) -> int:
+    """Lines that hold code: no docstring, no comment, no blank."""
+    prose: set[int] = set()
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            prose.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    lines = enumerate(module.text.splitlines(), start=1)
+    return sum(1 for number, line in lines if line.strip() and not line.lstrip().startswith("#") and number not in prose)
+
+
 def package_modules() -> tuple[Module, ...]:
     """Every module of the package."""
     return modules_below(PACKAGE)

@@ -121,8 +121,9 @@ def test_every_module_is_named_for_what_it_holds() -> None:
 
 
 def test_tests_are_at_least_as_long_as_the_source() -> None:
-    source = sum(module.n_lines for module in package_modules())
-    tests = sum(module.n_lines for module in modules_below(ROOT / "tests"))
+    """Lines of code on both sides: docstrings, comments and blanks count on neither, and worlds written as data are no code."""
+    source = sum(code_lines(module) for module in package_modules() if "topics" not in module.path.parts)
+    tests = sum(code_lines(module) for module in modules_below(ROOT / "tests"))
     assert tests >= source, f"{tests} lines of tests for {source} lines of source"
 
 
