@@ -7,7 +7,18 @@ import statistics
 
 import pytest
 
-from house.source import ROOT, Function, body_lines, classes, functions, modules_below, package_modules, public, report
+from house.source import (
+    ROOT,
+    Function,
+    body_lines,
+    classes,
+    code_lines,
+    functions,
+    modules_below,
+    package_modules,
+    public,
+    report,
+)
 
 MODULE_LINES, MEDIAN_LINES, FUNCTION_LINES, NESTING, POSITIONAL = 400, 200, 40, 3, 5
 BLOCKS = ast.If | ast.For | ast.AsyncFor | ast.While | ast.With | ast.AsyncWith | ast.Try | ast.TryStar | ast.Match
