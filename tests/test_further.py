@@ -209,14 +209,14 @@ def test_a_huge_envelope_names_what_was_left_out(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(further_module, "MOST_COMPARISONS", 3)
 
     bounded = look_further(table, layout_of(table))
-    monkeypatch.setattr(further_module, "MOST_PAIRS", 0)
+    monkeypatch.setattr(further_module, "MOST_ORDERS", 1)
     bare = look_further(table, layout_of(table))
 
     assert bounded.pairs[0].radii is None
     assert bounded.pairs[0].reference is not None
     assert "that of the reference is given" in bounded.skipped[0]
     assert bare.pairs == ()
-    assert "1 pairs of models" in bare.skipped[0]
+    assert "1 pairs of models x 2 configurations" in bare.skipped[0]
 
 
 @pytest.mark.parametrize("orientation", ["lower", "target(0.5)"])

@@ -18,6 +18,7 @@ from safetyrepro.further import BenchmarkFurther, look_further
 from safetyrepro.inference import BenchmarkInference, InferenceOptions, adjusted, infer
 from safetyrepro.joint import JointPair, JointVerdicts, join_benchmarks
 from safetyrepro.manifest import BenchmarkEntry
+from safetyrepro.methods import BenchmarkMethods, MethodTest, compare_methods, methods_tested
 from safetyrepro.nesting import find_design
 from safetyrepro.pairs import pair_verdict
 from safetyrepro.placebo import placebo_of_pairs
@@ -116,6 +117,10 @@ class Analysis:
     """How large those effects are among items like these, by the same names; inferred."""
     policies: dict[str, BenchmarkPolicies] = field(default_factory=dict)
     """What failures can do to each verdict, by the same names; only benchmarks with an answer that has no score; deterministic."""
+    methods: dict[str, BenchmarkMethods] = field(default_factory=dict)
+    """How far packages, scorers or judges agree item by item, by the same names; deterministic."""
+    method_tests: dict[str, tuple[MethodTest, ...]] = field(default_factory=dict)
+    """Whether they say yes equally often among items like these, by the same names; inferred."""
     version: int = 1
     """Version of this layout."""
 
@@ -161,6 +166,8 @@ def analyze(store: Store, options: AnalysisOptions | None = None) -> Analysis:
         attribution={name: one.attribution for name, one in read.items() if one.attribution},
         effects={name: one.effects for name, one in read.items() if one.effects},
         policies={name: one.policies for name, one in read.items() if one.policies},
+        methods={name: one.methods for name, one in read.items() if one.methods},
+        method_tests={name: one.method_tests for name, one in read.items() if one.method_tests},
     )
 
 
@@ -174,6 +181,8 @@ class _Read:
     attribution: BenchmarkAttribution | None
     effects: BenchmarkEffects | None
     policies: BenchmarkPolicies | None
+    methods: BenchmarkMethods | None
+    method_tests: tuple[MethodTest, ...]
 
 
 def _read(store: Store, entry: BenchmarkEntry, estimand: Estimand, options: AnalysisOptions, *, name: str) -> _Read:
@@ -182,7 +191,7 @@ def _read(store: Store, entry: BenchmarkEntry, estimand: Estimand, options: Anal
     layout = _layout(table, entry, options)
     design = find_design(layout.levels, layout.factors, entry.envelope.factors)
     policies = judge_policies(records, table) if options.policies else None
-    asked, attributed = options.inference, options.attribution
+    asked, attributed, factors = options.inference, options.attribution, entry.envelope.factors
     return _Read(
         result=_analyze_benchmark(table, records, entry, layout),
         support=_support(records, table, policies, asked, name=name) if asked else None,
@@ -190,6 +199,8 @@ def _read(store: Store, entry: BenchmarkEntry, estimand: Estimand, options: Anal
         attribution=attribute(table, design) if attributed else None,
         effects=size_effects(table, design, asked, name=name) if asked and attributed else None,
         policies=policies,
+        methods=compare_methods(table, layout, factors) if options.further else None,
+        method_tests=methods_tested(table, layout, factors, alpha=asked.alpha) if asked and options.further else (),
     )
 
 

@@ -14,8 +14,8 @@ from safetyrepro.scores import ScoreTable
 
 MOST_COMPARISONS = 50_000_000
 """Comparisons of two configurations, over all pairs of models, up to which every radius is listed: a few seconds."""
-MOST_PAIRS = 5_000
-"""Pairs of models up to which each is looked at further."""
+MOST_ORDERS = 500_000
+"""Orders (pairs of models times configurations) up to which each pair is looked at further: half a minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +48,11 @@ def look_further(table: ScoreTable, layout: Layout) -> BenchmarkFurther:
     pairs = list(itertools.combinations(range(len(table.models)), 2))
     n_comparisons = len(pairs) * len(table.configurations) ** 2
     skipped = []
-    if len(pairs) > MOST_PAIRS:
-        skipped.append(f"{len(pairs)} pairs of models: none is looked at further (the limit is {MOST_PAIRS})")
+    if len(pairs) * len(table.configurations) > MOST_ORDERS:
+        skipped.append(
+            f"how far each order reaches: {len(pairs)} pairs of models x {len(table.configurations)} configurations (the limit is "
+            f"{MOST_ORDERS} orders)"
+        )
         pairs = []
     elif n_comparisons > MOST_COMPARISONS:
         skipped.append(

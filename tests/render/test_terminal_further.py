@@ -182,6 +182,26 @@ def test_benchmarks_with_the_same_factors_are_joined_in_full(tmp_path: Path):
     )
 
 
+def test_scorers_that_rate_the_same_items_are_compared_in_full(tmp_path: Path):
+    header = ("model", "benchmark", "scorer", "item_id", "score")
+    rows = [
+        (model, "bench", scorer, f"i{i}", int(i % 2 == 0 or scorer == "kind"))
+        for model in "ab"
+        for scorer in ("kind", "strict")
+        for i in range(20)
+    ]
+
+    brief = shown(tmp_path, rows, "--draws", "200", header=header)
+    full = shown(tmp_path, rows, "--draws", "200", "--full", header=header)
+
+    assert "least agreement" not in brief
+    assert (
+        "kind and strict (scorer) on a: least agreement kappa 0.00 (both 10, first only 10, second only 0, neither 0)" in full
+    )
+    assert "say yes unequally often in 1 of 1 comparisons (McNemar, Holm; smallest p 0.0020)" in full
+    assert full.index("least agreement") < full.index("What the items can bear") < full.index("unequally often")
+
+
 def test_many_edges_and_many_sets_are_cut_by_default(tmp_path: Path):
     rows = random_rows(models=[f"m{i}" for i in range(9)], levels=("x", "y"), n_items=200)
     ordered = [(model, bench, level, item, min(1.0, int(model[1:]) / 9)) for model, bench, level, item, _ in rows]

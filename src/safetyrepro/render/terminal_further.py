@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from safetyrepro.attribute import Attributed
     from safetyrepro.effects import PairEffects
     from safetyrepro.inference import PairInference
+    from safetyrepro.methods import BenchmarkMethods
     from safetyrepro.policies import BenchmarkPolicies, PairPolicies
     from safetyrepro.ranking import Ranking
     from safetyrepro.robustness import LeftOutFactor, PairRobustness
@@ -59,6 +60,8 @@ def print_further(console: Console, analysis: Analysis, name: str, *, pairs: int
     if full and attribution and attribution.nesting:
         told = ", ".join(f"{clean(inner)} in {clean(outer)}" for inner, outer in attribution.nesting)
         console.print(f"[dim]Nested: {told}.[/dim]")
+    if full and name in analysis.methods:
+        _print_methods(console, analysis.methods[name])
     for note in (*(further.skipped if further else ()), attribution.skipped if attribution else ""):
         if full and note:
             console.print(f"[dim]Left out: {clean(note, 300)}.[/dim]")
@@ -78,10 +81,28 @@ def print_inferred(console: Console, analysis: Analysis, name: str, *, pairs: in
             console.print(f"  {clean(pair.a, 60)} / {clean(pair.b, 60)}: {line}")
     if not full or effects is None:
         return
+    for test in analysis.method_tests.get(name, ()):
+        console.print(
+            f"  {clean(test.first)} and {clean(test.second)} ({clean(test.factor)}) on {clean(test.model, 60)} say yes unequally often in "
+            f"{test.n_differing} of {test.n_configurations} comparisons (McNemar, Holm; smallest p {test.p_least:.4f})"
+        )
     if effects.skipped:
         console.print(f"[dim]Sizes of effects are left out: {clean(effects.skipped, 300)}.[/dim]")
     for place in _chosen(analysis, name, pairs, full=full) if effects.pairs else ():
         _print_effects(console, effects.pairs[place], level=effects.level)
+
+
+def _print_methods(console: Console, methods: BenchmarkMethods) -> None:
+    for entry in methods.agreements:
+        least = entry.least
+        kappa = "no kappa" if least.kappa is None else f"kappa {least.kappa:.2f}"
+        console.print(
+            f"  {clean(entry.first)} and {clean(entry.second)} ({clean(entry.factor)}) on {clean(entry.model, 60)}: least agreement {kappa} "
+            f"(both {least.n_both}, first only {least.n_first_only}, second only {least.n_second_only}, neither {least.n_neither}) of "
+            f"{entry.n_configurations} comparisons"
+        )
+    if methods.skipped:
+        console.print(f"[dim]Methods are not compared: {clean(methods.skipped, 300)}.[/dim]")
 
 
 def print_joint(console: Console, analysis: Analysis) -> None:
