@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safetyrepro.attribute import BenchmarkAttribution, attribute
+from safetyrepro.boosted import BenchmarkBoosted, boost
 from safetyrepro.effects import BenchmarkEffects, size_effects
 from safetyrepro.envelope import Configuration, Tier
 from safetyrepro.errors import StoreError
@@ -55,6 +56,8 @@ class AnalysisOptions:
     """Whether to say which choices move a difference."""
     policies: bool = True
     """Whether to hold each verdict against every failure policy, where an answer has no score."""
+    boosted: bool = False
+    """Whether to ask boosted trees too what moves a difference; needs LightGBM."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +122,8 @@ class Analysis:
     """What failures can do to each verdict, by the same names; only benchmarks with an answer that has no score; deterministic."""
     methods: dict[str, BenchmarkMethods] = field(default_factory=dict)
     """How far packages, scorers or judges agree item by item, by the same names; deterministic."""
+    boosted: dict[str, BenchmarkBoosted] = field(default_factory=dict)
+    """What boosted trees say moves a difference, by the same names; a second opinion, only where it was asked for."""
     method_tests: dict[str, tuple[MethodTest, ...]] = field(default_factory=dict)
     """Whether they say yes equally often among items like these, by the same names; inferred."""
     version: int = 1
@@ -167,6 +172,7 @@ def analyze(store: Store, options: AnalysisOptions | None = None) -> Analysis:
         effects={name: one.effects for name, one in read.items() if one.effects},
         policies={name: one.policies for name, one in read.items() if one.policies},
         methods={name: one.methods for name, one in read.items() if one.methods},
+        boosted={name: one.boosted for name, one in read.items() if one.boosted},
         method_tests={name: one.method_tests for name, one in read.items() if one.method_tests},
     )
 
@@ -182,6 +188,7 @@ class _Read:
     effects: BenchmarkEffects | None
     policies: BenchmarkPolicies | None
     methods: BenchmarkMethods | None
+    boosted: BenchmarkBoosted | None
     method_tests: tuple[MethodTest, ...]
 
 
@@ -200,6 +207,7 @@ def _read(store: Store, entry: BenchmarkEntry, estimand: Estimand, options: Anal
         effects=size_effects(table, design, asked, name=name) if asked and attributed else None,
         policies=policies,
         methods=compare_methods(table, layout, factors) if options.further else None,
+        boosted=boost(table, design, seed=asked.seed if asked else 0, name=name) if options.boosted else None,
         method_tests=methods_tested(table, layout, factors, alpha=asked.alpha) if asked and options.further else (),
     )
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Full = Annotated[
     bool, typer.Option("--full", help="Print all that was found, such as six senses of ahead and sizes of effects.")
 ]
+Boosted = Annotated[bool, typer.Option("--boosted", help="Ask boosted trees too what moves a difference (needs LightGBM).")]
 Margin = Annotated[
     float | None, typer.Option("--margin", min=1e-9, help="Largest difference that does not matter: test equivalence.")
 ]
@@ -34,6 +35,7 @@ def analyze(
     pairs: Annotated[int, typer.Option("--pairs", help="Witnesses to print for each benchmark.")] = 6,
     full: Full = False,
     margin: Margin = None,
+    boosted: Boosted = False,
 ) -> None:
     """Say for every benchmark and pair of models in how many configurations each is ahead, and show the witness of a reversal.
 
@@ -53,6 +55,7 @@ def analyze(
         models=parse_names(models),
         policy=parse_choice(policy, FailurePolicy, "--policy") if policy else None,
         item_rule=parse_choice(items, ItemRule, "--items"),
+        boosted=boosted,
         inference=InferenceOptions(alpha=alpha, draws=draws, seed=seed, margin=margin) if draws else None,
     )
     analysis = analyze_store(open_store(store), options)

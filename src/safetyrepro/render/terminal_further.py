@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from safetyrepro.analysis import Analysis
     from safetyrepro.attribute import Attributed
+    from safetyrepro.boosted import PairBoosted
     from safetyrepro.effects import PairEffects
     from safetyrepro.inference import PairInference
     from safetyrepro.methods import BenchmarkMethods
@@ -56,7 +57,11 @@ def print_further(console: Console, analysis: Analysis, name: str, *, pairs: int
         lines = list(_robustness_lines(further.pairs[place], full=full)) if further and further.pairs else []
         if attribution and attribution.pairs:
             lines += _attributed_lines(attribution.pairs[place].difference, full=full)
+        if name in analysis.boosted and analysis.boosted[name].pairs:
+            lines.append(_boosted_line(analysis.boosted[name].pairs[place]))
         _print_pair(console, analysis, name, place, lines)
+    if name in analysis.boosted and analysis.boosted[name].skipped:
+        console.print(f"[dim]Boosted trees were not grown: {clean(analysis.boosted[name].skipped, 300)}.[/dim]")
     if full and attribution and attribution.nesting:
         told = ", ".join(f"{clean(inner)} in {clean(outer)}" for inner, outer in attribution.nesting)
         console.print(f"[dim]Nested: {told}.[/dim]")
@@ -192,6 +197,13 @@ def _attributed_lines(found: Attributed, *, full: bool) -> list[str]:
         told = ", ".join(f"{' x '.join(clean(factor) for factor in term.factors)} {term.share or 0.0:.0%}" for term in terms)
         lines.append(f"  largest terms: {told}")
     return lines
+
+
+def _boosted_line(pair: PairBoosted) -> str:
+    if pair.reason:
+        return f"boosted trees: withheld, {clean(pair.reason)}"
+    told = ", ".join(f"{clean(entry.factor)} {entry.share:.0%}" for entry in sorted(pair.shares, key=lambda one: -one.share))
+    return f"boosted trees (cross-validated R squared {pair.cross_validated_r2 or 0.0:.2f}): {told}"
 
 
 def _print_ranking(console: Console, ranking: Ranking, *, full: bool) -> None:
