@@ -59,6 +59,12 @@ def test_a_crossed_grid_shows_no_nesting():
     assert (found.nested, found.complete) == ({}, True)
 
 
+def test_two_factors_that_always_go_together_are_nested_in_neither():
+    found = find_design(levels_of(["ap", "bq"]), ("f", "g"))
+
+    assert (found.nested, found.complete) == ({}, False)
+
+
 def test_a_declared_requirement_makes_a_grid_complete_that_does_not_look_nested():
     levels = levels_of(["cs", "cm", "ls", "lj"])
     scoring = Factor(

@@ -106,6 +106,17 @@ def test_items_and_configurations_that_are_not_complete_are_left_out_and_counted
     assert (found.n_items, found.n_items_left_out) == (19, 1)
 
 
+def test_what_is_left_out_has_no_part_in_the_answer():
+    whole = np.random.default_rng(6).random((2, 6, 24))
+    values = np.concatenate([whole, np.full((2, 6, 1), [[[1.0]], [[0.0]]])], axis=2)
+    values[1, 3, 24] = np.nan
+
+    found, alone = planned(item_table(values)), planned(item_table(whole))
+
+    assert found.n_items_left_out == 1
+    assert (found.study, found.components) == (alone.study, alone.components)
+
+
 def test_the_error_of_a_difference_shrinks_when_configurations_are_fixed():
     values = (
         np.random.default_rng(1).random((3, 6, 40)) + np.arange(6)[None, :, None] * np.array([0, 1, -1])[:, None, None] / 10

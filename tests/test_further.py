@@ -14,7 +14,7 @@ from made_tables import layout_of, made, members, rows_of, table_of
 from safetyrepro import further as further_module
 from safetyrepro.analysis import AnalysisOptions, analyze
 from safetyrepro.further import look_further
-from safetyrepro.ingest import ingest_table
+from safetyrepro.ingest import TableOptions, ingest_table
 from safetyrepro.ranking import rank_models
 from safetyrepro.robustness import pair_robustness
 from safetyrepro.scores import FailurePolicy
@@ -102,6 +102,16 @@ def test_a_score_of_one_model_alone_still_counts_in_its_own_worst_case():
     assert found.a_ahead.all_strict is None
 
 
+def test_a_missing_score_of_a_leaves_the_worst_case_of_b_decided():
+    table = made({"a": [None, 0.5, 0.5, 0.5, 0.5, 0.5], "b": [0.9] * 6}, GRID)
+
+    found = pair_robustness(table, 0, 1, layout=layout_of(table))
+
+    assert found.b_ahead.worst_case is True
+    assert found.b_ahead.dominance is None
+    assert found.a_ahead.worst_case is False
+
+
 def test_the_reference_is_the_first_core_configuration_with_a_strict_order():
     table = made({"a": [1, 1, 0.5, 0, 1, 1], "b": [0, 0, 0.5, 1, 0, 0]}, GRID)
 
@@ -121,6 +131,14 @@ def test_every_level_is_left_out_by_name_and_a_new_one_stays_open():
     assert (found["g"].n_opposing, found["g"].n_surprising) == (1, 1)
     assert found["f"].new_level.upper == pytest.approx(1 - 0.05**0.5)
     assert found["g"].new_level.n_counted == 1
+
+
+def test_a_level_that_surprises_without_opposing_counts_for_a_new_level():
+    table = made({"a": [1, 1, 1, 1, 1, 0], "b": [0, 0, 0, 0, 0, 1]}, GRID)
+
+    found = {entry.factor: entry for entry in pair_robustness(table, 0, 1, layout=layout_of(table)).left_out}
+
+    assert (found["g"].n_opposing, found["g"].n_surprising, found["g"].new_level.n_counted) == (0, 1, 1)
 
 
 def test_a_factor_with_one_level_is_not_left_out():
@@ -256,6 +274,19 @@ def test_two_benchmarks_that_reverse_may_never_reverse_on_average(tmp_path: Path
     assert joint[0].with_reversal == ("one", "two")
     assert (joint[0].some_flip_rate, joint[0].all_flip_rate, joint[0].average_flip_rate) == (0.5, 0.5, 0.0)
     assert joint[0].average_n_tie == 2
+
+
+def test_an_average_takes_each_benchmark_on_a_scale_of_width_one(tmp_path: Path):
+    rows = [
+        (model, benchmark, "x", "i0", score)
+        for benchmark, scores in (("one", (0.9, 0.5)), ("two", (20, 50)))
+        for model, score in zip("ab", scores, strict=True)
+    ]
+    options = TableOptions(ranges={"two": (0, 100)})
+
+    joint = analyze(ingest_table(write_table(tmp_path / "t.csv", rows), tmp_path / "s", options=options), BARE).joint
+
+    assert (joint[0].average_n_plus, joint[0].average_n_minus) == (1, 0)
 
 
 def test_only_benchmarks_with_the_same_factors_are_joined(tmp_path: Path):

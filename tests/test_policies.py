@@ -82,6 +82,14 @@ def test_policies_that_agree_need_no_sentence():
     assert (bounds.low, bounds.high, bounds.missing_a, bounds.missing_b, bounds.n_items) == (0.75, 1.0, 1, 0, 4)
 
 
+def test_an_item_that_one_model_was_never_asked_is_no_failure_of_it():
+    found = judged(*answers("a", "1u"), *answers("b", "0"))
+
+    assert found is not None
+    assert (found.n_unparsed, found.n_failed) == (1, 0)
+    assert found.pairs[0].bounds == ()
+
+
 cell = st.text(alphabet="01uf", min_size=3, max_size=3)
 
 

@@ -23,7 +23,7 @@ from safetyrepro.confirmation import Confirmation, confirm
 from safetyrepro.errors import ClaimError
 from safetyrepro.estimands import Orientation
 from safetyrepro.gate import decide_realized
-from safetyrepro.inference import InferenceOptions
+from safetyrepro.inference import InferenceOptions, generator
 from safetyrepro.ingest import TableOptions, ingest_table
 from safetyrepro.repair import LABEL, Repair, repair
 from safetyrepro.scope import claim_scope
@@ -239,6 +239,22 @@ def test_a_planted_part_is_confirmed_on_other_items():
     assert found.tested[0].result.decision is Decision.HOLDS
     assert found.tested[0].result.family_size == 1
     assert found.tested[0].realized.decision is Decision.HOLDS
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_what_the_first_half_suggests_is_held_against_the_other_half_alone(size: int):
+    n_clusters = 60
+    order = generator(OPTIONS, "bench", "split").permutation(n_clusters).tolist()
+    first = set(order[: n_clusters // 2])
+    x = np.array([[0.5, -1.0] if i // size in first else [-1.0, -1.0] for i in range(n_clusters * size)])
+    store = item_store(x, clusters=[f"c{i // size}" for i in range(n_clusters * size)])
+
+    _, found = on_store(store, claim())
+
+    assert [entry.conditions for entry in found.tested] == [(("f", ("x",)),)]
+    assert found.tested[0].realized.decision is Decision.REFUTED
+    assert found.tested[0].realized.n_contradicted == 1
+    assert found.tested[0].result.decision is Decision.REFUTED
 
 
 def test_two_equal_models_are_confirmed_nowhere_more_often_than_alpha():

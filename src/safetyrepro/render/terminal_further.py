@@ -89,7 +89,7 @@ def print_inferred(console: Console, analysis: Analysis, name: str, *, pairs: in
     for test in analysis.method_tests.get(name, ()):
         console.print(
             f"  {clean(test.first)} and {clean(test.second)} ({clean(test.factor)}) on {clean(test.model, 60)} say yes unequally often in "
-            f"{test.n_differing} of {test.n_configurations} comparisons (McNemar, Holm; smallest p {test.p_least:.4f})"
+            f"{test.n_differing} of {test.n_configurations} comparisons (McNemar, Holm; smallest p {_p_value(test.p_least)})"
         )
     if effects.skipped:
         console.print(f"[dim]Sizes of effects are left out: {clean(effects.skipped, 300)}.[/dim]")
@@ -279,8 +279,12 @@ def _inferred_lines(pair: PairInference, *, alpha: float) -> Iterator[str]:
     test = pair.equivalence
     if test is not None:
         equal = sum(p is not None and p <= alpha for p in test.p)
-        everywhere = "-" if test.p_everywhere is None else f"{test.p_everywhere:.4f}"
+        everywhere = "-" if test.p_everywhere is None else _p_value(test.p_everywhere)
         yield f"equivalent within {test.margin:g} in {equal} of {len(test.p)} configurations; everywhere p {everywhere}"
+
+
+def _p_value(value: float) -> str:
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
 def _print_effects(console: Console, pair: PairEffects, *, level: float) -> None:
