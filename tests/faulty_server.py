@@ -40,7 +40,7 @@ class Truth:
         while len(drawn) < max_tokens:
             row = self.rows([*ids, *drawn])[-1]
             token = row.index(max(row))
-            if token in self._generator.ends:
+            if token in self._generator._drafting.ends:
                 return drawn, True
             drawn.append(token)
         return drawn, False

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from faulty_server import FaultyServer, Truth, serving
+from safetyrepro.backends import hf
+from safetyrepro.study import EngineSpec, ModelSpec
 from tiny_checkpoints import make_checkpoint
 
 
@@ -21,3 +24,17 @@ def checkpoint(tmp_path_factory):
         return made[name]
 
     return make
+
+
+@pytest.fixture(scope="module")
+def local(checkpoint):
+    folder = checkpoint("llama", bos=True)
+    with hf.open_backend(ModelSpec(name="m", path=str(folder)), {}, EngineSpec(device="cpu"), folder=folder) as backend:
+        yield backend
+
+
+@pytest.fixture
+def server(local):
+    found = FaultyServer(Truth(local))
+    with serving(found) as found.url:
+        yield found

@@ -75,7 +75,7 @@ def test_greedy_answers_equal_a_plain_unbatched_loop_token_for_token(checkpoint,
     requests = [Request(prompt=prompt, decoding=Decoding(max_tokens=12)) for prompt in prompts(chat=False)]
     model = plain_model(folder)
     with opened(folder, batch_tokens=400) as backend:
-        ends = backend._generator.ends
+        ends = backend._generator._drafting.ends
         for one, response in answered(backend, requests):
             ids = plain_greedy(model, one.context_ids, ends, 12)
             finished = ids[-1] in ends
@@ -93,7 +93,9 @@ def test_a_recurrent_model_answers_as_a_plain_loop_does(checkpoint):
         expected, greedy = plain_scores(model, one.context_ids, one.continuation_ids)
         assert close(scored.token_logprobs, expected)
         assert scored.greedy == greedy
-        assert written.text == backend._encoder.decode(plain_greedy(model, one.context_ids, backend._generator.ends, 4))
+        assert written.text == backend._encoder.decode(
+            plain_greedy(model, one.context_ids, backend._generator._drafting.ends, 4)
+        )
 
 
 def drawn(seed, **changes):

@@ -9,9 +9,10 @@ from oracles.plain_model import plain_scores
 from safetyrepro.backends import scoring
 from safetyrepro.backends.forward import Scores
 from safetyrepro.backends.hf import open_backend
+from safetyrepro.backends.passes import Rows, Unshared, window_of
 from safetyrepro.backends.prefix import RowCost, Scorable, plan_prefixes
 from safetyrepro.backends.scoring import Scorer, row_cost, steady_length
-from safetyrepro.backends.shared import Rows, SharedPrefixes, Unshared, window_of
+from safetyrepro.backends.shared import SharedPrefixes
 from safetyrepro.records import Prefix, Prompt, Request, Role, Turn
 from safetyrepro.study import EngineSpec, ModelSpec
 from tiny_checkpoints import sentences

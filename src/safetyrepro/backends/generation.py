@@ -1,49 +1,25 @@
-"""Answers of a model's own: greedy or drawn, token by token, each request with its own generator.
+"""Answers of a model's own, by the fastest path that its architecture takes.
 
-A request's answer does not depend on which others share its batch: a draw uses a generator seeded by the request alone, on the
-processor and in float64, and padding on the left is masked and takes no position. The last token's logits are all that the head computes.
+Where packed rows were seen to be right, prompts share their prefixes and answers are drawn in a continuous batch. Else, or where memory
+is short, prompts of similar length are padded on the left; padding is masked and takes no position. A model that keeps no keys and values
+is fed every sequence whole, each time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from safetyrepro.backends.encoding import resolved
+from safetyrepro.backends.continuous import ContinuousBatch
+from safetyrepro.backends.forward import in_halves
 
 if TYPE_CHECKING:
     import torch
-    from transformers import GenerationConfig
 
     from safetyrepro.backends.base import Encoded
-    from safetyrepro.backends.encoding import Encoder
+    from safetyrepro.backends.drafts import Answer, Drafting
     from safetyrepro.backends.forward import Forward
-    from safetyrepro.records import Decoding
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A finished generation."""
-
-    text: str
-    """The answer, without special tokens and stop texts."""
-    finish: str
-    """``stop`` where the model or a stop text ended it, ``length`` where the limit did."""
-    ids: tuple[int, ...]
-    """The tokens that were drawn, the ending one included."""
-
-
-@dataclass(slots=True)
-class _Draft:
-    """An answer in the making."""
-
-    prompt: tuple[int, ...]
-    decoding: Decoding
-    penalty: float
-    generator: torch.Generator | None
-    ids: list[int] = field(default_factory=list)
-    finished: Answer | None = None
+    from safetyrepro.backends.scoring import Scorer
 
 
 class Generator:
@@ -53,77 +29,98 @@ class Generator:
     ----------
     forward : Forward
         The model.
-    encoder : Encoder
-        Turns drawn tokens into text.
-    settings : GenerationConfig or None
-        The model's own generation settings: which tokens end an answer, and how it draws by default.
-    eos : int or None
-        The tokenizer's last token; it ends an answer too.
+    drafting : Drafting
+        Begins and extends answers.
+    scorer : Scorer
+        Knows which path is right for the model.
+    batch_tokens : int
+        Largest number of tokens in one pass over prompts.
 
     Attributes
     ----------
-    prompted, padded, drawn : int
-        Tokens so far: of prompts, of prompts with padding, of answers.
+    naive, computed, padded, limit, drawn : int
+        Tokens so far: of prompts whole, fed, fed with padding, and with every shared prefix once; and of answers.
     """
 
-    def __init__(self, forward: Forward, encoder: Encoder, settings: GenerationConfig | None, *, eos: int | None) -> None:
-        stated = getattr(settings, "eos_token_id", None)
-        ends = stated if isinstance(stated, list) else [] if stated is None else [stated]
-        self.ends = frozenset([*ends, *([] if eos is None else [eos])])
+    def __init__(self, forward: Forward, drafting: Drafting, scorer: Scorer, *, batch_tokens: int) -> None:
         self._forward = forward
-        self._encoder = encoder
-        self._settings = settings
-        self.prompted = 0
+        self._drafting = drafting
+        self._scorer = scorer
+        self._batch_tokens = batch_tokens
+        self.naive = 0
+        self.computed = 0
         self.padded = 0
+        self.limit = 0
         self.drawn = 0
 
-    def answers(self, batch: Sequence[Encoded]) -> list[Answer]:
-        """Answer requests together; the result of each is what it would be alone, up to rounding."""
+    def answers(self, asked: Sequence[Encoded]) -> Iterator[tuple[Encoded, Answer | None]]:
+        """Answer requests, in an order that suits the path; the result of each is what it would be alone, up to rounding.
+
+        Returns
+        -------
+        iterator of (Encoded, Answer or None)
+            None where memory did not suffice for the request alone.
+        """
+        together = [one for one in asked if self._scorer.steady(len(one.context_ids) + longest_answer(one))]
+        alone = [one for one in asked if not self._scorer.steady(len(one.context_ids) + longest_answer(one))]
+        rest = {one.key: one for one in together}
+        for one, answer in self._continuously(together):
+            del rest[one.key]
+            yield one, answer
+        for batch in [*left_padded_batches(list(rest.values()), tokens=self._batch_tokens), *([one] for one in alone)]:
+            yield from in_halves(batch, self._padded_batch)
+
+    def _continuously(self, asked: Sequence[Encoded]) -> Iterator[tuple[Encoded, Answer]]:
+        cost = self._scorer.packing
+        if cost is None or not asked:
+            return
+        batch = ContinuousBatch(self._forward, self._drafting, cost)
+        for index, answer in batch.answers([one.context_ids for one in asked], [self._drafting.begin(one) for one in asked]):
+            self.drawn += len(answer.ids)
+            yield asked[index], answer
+        self.naive += sum(len(one.context_ids) for one in asked)
+        self.computed += batch.computed
+        self.padded += batch.computed
+        self.limit += batch.limit
+
+    def _padded_batch(self, batch: Sequence[Encoded]) -> list[Answer]:
         import torch
 
-        drafts = [self._draft(encoded) for encoded in batch]
+        drafts = [self._drafting.begin(encoded) for encoded in batch]
         prompts = [draft.prompt for draft in drafts]
         memory = _Cached(self._forward, prompts) if self._forward.takes_cache else _Recomputed(self._forward, prompts)
         with torch.inference_mode():
             logits = memory.first()
             while True:
-                drawn = [self._extend(draft, row) for draft, row in zip(drafts, logits, strict=True)]
+                fed = [self._drafting.extend(draft, row) for draft, row in zip(drafts, logits, strict=True)]
                 if all(draft.finished is not None for draft in drafts):
                     break
-                logits = memory.after(drawn)
-        self.prompted += sum(map(len, prompts))
+                logits = memory.after(fed)
+        size = sum(map(len, prompts))
+        self.naive += size
+        self.computed += size
+        self.limit += size
         self.padded += len(prompts) * max(map(len, prompts))
         self.drawn += sum(len(draft.ids) for draft in drafts)
         return [draft.finished for draft in drafts if draft.finished is not None]
 
-    def _draft(self, encoded: Encoded) -> _Draft:
-        import torch
 
-        assert encoded.request.decoding is not None
-        decoding = resolved(encoded.request.decoding, self._settings)
-        generator = None
-        if decoding.temperature > 0:
-            assert decoding.seed is not None, "a drawn answer has a seed: the encoder refuses it otherwise"
-            generator = torch.Generator().manual_seed(decoding.seed)
-        stated = getattr(self._settings, "repetition_penalty", None) if decoding.model_default else None
-        return _Draft(encoded.context_ids, decoding, float(stated or 1.0), generator)
+def longest_answer(encoded: Encoded) -> int:
+    """Number of tokens that an answer may have."""
+    return encoded.request.decoding.max_tokens if encoded.request.decoding else 0
 
-    def _extend(self, draft: _Draft, logits: torch.Tensor) -> int:
-        """Add one token to an unfinished answer; returns what is fed next."""
-        if draft.finished is not None:
-            return draft.ids[-1]
-        token = _drawn(logits, draft)
-        draft.ids.append(token)
-        body = draft.ids[:-1] if token in self.ends else draft.ids
-        text = self._encoder.decode(body)
-        stops = [place for stop in draft.decoding.stop if stop and (place := text.find(stop)) >= 0]
-        if stops:
-            draft.finished = Answer(text[: min(stops)], "stop", tuple(draft.ids))
-        elif token in self.ends:
-            draft.finished = Answer(text, "stop", tuple(draft.ids))
-        elif len(draft.ids) >= draft.decoding.max_tokens:
-            draft.finished = Answer(text, "length", tuple(draft.ids))
-        return token
+
+def left_padded_batches(asked: Sequence[Encoded], *, tokens: int) -> Iterator[list[Encoded]]:
+    """Group generations of similar length, longest first, so that prompts and answers fit in `tokens`."""
+    lengths = {one.key: len(one.context_ids) + longest_answer(one) for one in asked}
+    batch: list[Encoded] = []
+    for one in sorted(asked, key=lambda one: (-lengths[one.key], one.key)):
+        if batch and (len(batch) + 1) * lengths[batch[0].key] > tokens:
+            yield batch
+            batch = []
+        batch.append(one)
+    if batch:
+        yield batch
 
 
 class _Cached:
@@ -191,57 +188,3 @@ def _left_padded(prompts: Sequence[tuple[int, ...]]) -> tuple[torch.Tensor, torc
         ids[row, width - len(prompt) :] = torch.tensor(prompt)
         mask[row, width - len(prompt) :] = 1
     return ids, mask
-
-
-def _drawn(logits: torch.Tensor, draft: _Draft) -> int:
-    import torch
-
-    logits = _penalized(logits, draft)
-    if draft.generator is None:
-        return int(logits.argmax())
-    probabilities = nucleus(logits, draft.decoding)
-    point = torch.rand((), generator=draft.generator, dtype=torch.float64) * probabilities.sum()
-    reached = torch.searchsorted(probabilities.cumsum(0), point, right=True)
-    return int(reached.clamp(max=len(probabilities) - 1))
-
-
-def _penalized(logits: torch.Tensor, draft: _Draft) -> torch.Tensor:
-    import torch
-
-    if draft.penalty == 1.0:
-        return logits
-    seen = torch.tensor(sorted({*draft.prompt, *draft.ids}), device=logits.device)
-    values = logits[seen]
-    return logits.index_copy(0, seen, torch.where(values < 0, values * draft.penalty, values / draft.penalty))
-
-
-def nucleus(logits: torch.Tensor, decoding: Decoding) -> torch.Tensor:
-    """Probabilities after temperature, then top-k, then top-p, as transformers orders them.
-
-    Parameters
-    ----------
-    logits : Tensor
-        (vocabulary,) logits.
-    decoding : Decoding
-        Its temperature is positive.
-
-    Returns
-    -------
-    Tensor
-        (vocabulary,) float64 weights on the processor; what is left out has weight 0. They need not sum to 1.
-    """
-    import torch
-
-    scaled = logits.double().cpu() / decoding.temperature
-    if 0 < decoding.top_k < len(scaled):
-        least = torch.topk(scaled, decoding.top_k).values[-1]
-        scaled = scaled.masked_fill(scaled < least, -torch.inf)
-    weights = torch.softmax(scaled, dim=0)
-    if decoding.top_p >= 1.0:
-        return weights
-    ordered, order = torch.sort(weights, descending=True, stable=True)
-    before = ordered.cumsum(0) - ordered
-    kept = torch.zeros_like(weights, dtype=torch.bool)
-    kept[order[before < decoding.top_p]] = True
-    kept[order[0]] = True
-    return weights.masked_fill(~kept, 0.0)

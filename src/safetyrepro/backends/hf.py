@@ -9,8 +9,9 @@ from typing import Self
 
 from safetyrepro.backends.base import Encoded
 from safetyrepro.backends.checkpoint import Loaded, find_checkpoint, load_checkpoint
+from safetyrepro.backends.drafts import Drafting
 from safetyrepro.backends.encoding import Encoder, length_limit
-from safetyrepro.backends.forward import Forward, in_halves
+from safetyrepro.backends.forward import Forward
 from safetyrepro.backends.generation import Generator
 from safetyrepro.backends.prefix import Scorable
 from safetyrepro.backends.replies import failed, generated, scored
@@ -67,22 +68,22 @@ class HfBackend:
         settings = getattr(loaded.model, "generation_config", None)
         limit = length_limit(loaded.model.config.get_text_config(), int(loaded.tokenizer.model_max_length))
         self.identity = loaded.identity
-        self._engine = engine
         self._forward = Forward(loaded.model, loaded.device)
         self._encoder = Encoder(loaded.tokenizer, loaded.identity, max_length=limit, generation=settings)
-        self._generator = Generator(self._forward, self._encoder, settings, eos=loaded.tokenizer.eos_token_id)
         self._threads = _set_threads(engine.threads)
         self._scorer = Scorer(self._forward, batch_tokens=engine.batch_tokens, share=engine.share_prefixes)
+        drafting = Drafting(self._encoder, settings, eos=loaded.tokenizer.eos_token_id)
+        self._generator = Generator(self._forward, drafting, self._scorer, batch_tokens=engine.batch_tokens)
 
     @property
     def counters(self) -> TokenCounts:
         """Tokens so far, of log-likelihoods and prompts; drawn tokens apart."""
         scorer, generator = self._scorer, self._generator
         return TokenCounts(
-            planned=scorer.naive + generator.prompted,
-            computed=scorer.computed + generator.prompted,
+            planned=scorer.naive + generator.naive,
+            computed=scorer.computed + generator.computed,
             padded=scorer.padded + generator.padded,
-            limit=scorer.limit + generator.prompted,
+            limit=scorer.limit + generator.limit,
             generated=generator.drawn,
         )
 
@@ -124,12 +125,11 @@ class HfBackend:
                 yield scored(asked[index], scores.logprobs, greedy=scores.greedy)
 
     def _generated(self, asked: Sequence[Encoded]) -> Iterator[Response]:
-        for batch in _generation_batches(asked, tokens=self._engine.batch_tokens):
-            for one, answer in in_halves(batch, self._generator.answers):
-                if answer is None:
-                    yield failed(one, OUT_OF_MEMORY)
-                else:
-                    yield generated(one, answer.text, finish=answer.finish)
+        for one, answer in self._generator.answers(asked):
+            if answer is None:
+                yield failed(one, OUT_OF_MEMORY)
+            else:
+                yield generated(one, answer.text, finish=answer.finish)
 
 
 def open_backend(model: ModelSpec, load: Mapping[str, str], engine: EngineSpec, *, folder: Path) -> HfBackend:
@@ -188,23 +188,6 @@ def _check_levels(load: Mapping[str, str], levels: Mapping[str, str], name: str)
                 expected=f"one of {', '.join(factor.names)}",
                 remedy="Correct the field 'load'.",
             )
-
-
-def _generation_batches(asked: Sequence[Encoded], *, tokens: int) -> Iterator[list[Encoded]]:
-    """Group generations of similar length, longest first, so that prompts and answers fit in `tokens`."""
-    lengths = {one.key: len(one.context_ids) + _longest_answer(one) for one in asked}
-    batch: list[Encoded] = []
-    for one in sorted(asked, key=lambda one: (-lengths[one.key], one.key)):
-        if batch and (len(batch) + 1) * lengths[batch[0].key] > tokens:
-            yield batch
-            batch = []
-        batch.append(one)
-    if batch:
-        yield batch
-
-
-def _longest_answer(encoded: Encoded) -> int:
-    return encoded.request.decoding.max_tokens if encoded.request.decoding else 0
 
 
 def _set_threads(threads: int | None) -> int | None:

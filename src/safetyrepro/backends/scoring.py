@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from safetyrepro.backends.forward import HEAD_VALUES, Forward, Scores, in_halves, padded_batches
+from safetyrepro.backends.passes import Rows, Unshared
 from safetyrepro.backends.prefix import RowCost, Scorable, as_key, count_tokens, plan_prefixes
-from safetyrepro.backends.shared import Rows, SharedPrefixes, Unshared
+from safetyrepro.backends.shared import SharedPrefixes
 
 BLOCK = 4096
 """Sequences that are planned, scored and checked together."""
@@ -78,6 +79,15 @@ class Scorer:
         """The path that is taken, in words."""
         return self._shared.rows.value if self._shared else "plain padded batches"
 
+    @property
+    def packing(self) -> RowCost | None:
+        """What a packed row costs; None where the model does not take packed rows."""
+        return self._cost() if self._shared and self._shared.rows is Rows.TREES else None
+
+    def steady(self, length: int) -> bool:
+        """Whether positions in a sequence of this length are encoded the same whatever else is in a pass."""
+        return self._steady is None or length <= self._steady
+
     def scores(self, sequences: Sequence[Scorable]) -> Iterator[tuple[int, Scores | None]]:
         """Score sequences, in an order that suits the path.
 
@@ -93,7 +103,7 @@ class Scorer:
 
     def _block(self, block: Sequence[Scorable]) -> Iterator[tuple[int, Scores | None]]:
         limit = self._count(block)
-        steady = [place for place, one in enumerate(block) if self._steady is None or len(one.ids) <= self._steady]
+        steady = [place for place, one in enumerate(block) if self.steady(len(one.ids))]
         found = self._by_sharing([block[place] for place in steady], limit) if self._shared else {}
         yield from ((steady[place], scores) for place, scores in found.items())
         alone = sorted(set(range(len(block))) - set(steady))

@@ -126,21 +126,13 @@ class ServerBackend:
 
     def answer(self, encoded: Sequence[Encoded]) -> Iterator[Response]:
         """Answer each content key once, in the order in which the server answers."""
-        asked = list({one.key: one for one in encoded}.values())
-        with ThreadPoolExecutor(max_workers=self._concurrency) as pool:
-            pending: set[Future[Response]] = set()
-            try:
-                for one in asked:
-                    pending.add(pool.submit(self._answer, one))
-                    if len(pending) >= 2 * self._concurrency:
-                        done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                        yield from (future.result() for future in done)
-                while pending:
-                    done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                    yield from (future.result() for future in done)
-            finally:
-                for future in pending:
-                    future.cancel()
+        with ThreadPoolExecutor(max_workers=self._concurrency) as pool, ExitStack() as stack:
+            under_way: set[Future[Response]] = set()
+            stack.callback(lambda: [future.cancel() for future in under_way])
+            for one in {one.key: one for one in encoded}.values():
+                under_way.add(pool.submit(self._answer, one))
+                yield from _finished(under_way, at_most=2 * self._concurrency)
+            yield from _finished(under_way, at_most=1)
 
     def close(self) -> None:
         """Close the connections."""
@@ -293,6 +285,14 @@ def _examined(model: ModelSpec, wire: Wire, engine: EngineSpec, folder: Path) ->
     limit = (stated if isinstance(stated, int) else length_limit(object(), int(tokenizer.model_max_length))) - 2
     encoder = Encoder(tokenizer, identity, max_length=limit, generation=None)
     return ServerBackend(model.repository, wire, identity, encoder=encoder, abilities=abilities, concurrency=engine.concurrency)
+
+
+def _finished(under_way: set[Future[Response]], *, at_most: int) -> Iterator[Response]:
+    """Answers, until fewer than `at_most` are under way."""
+    while len(under_way) >= at_most:
+        done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+        under_way -= done
+        yield from (future.result() for future in done)
 
 
 def _offered(wire: Wire, model: str, where: str) -> Mapping[str, Json]:
