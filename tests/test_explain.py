@@ -124,6 +124,7 @@ def closed(found: Explanation) -> bool:
     return math.isclose(math.fsum(part.amount for part in found.parts), found.gap, abs_tol=1e-12)
 
 
+@pytest.mark.long
 def test_one_planted_cause_is_the_largest_part_in_210_pairs() -> None:
     right = 0
     for number, cause in zip(range(210), itertools.cycle(CAUSES), strict=False):
@@ -136,6 +137,7 @@ def test_one_planted_cause_is_the_largest_part_in_210_pairs() -> None:
     assert right >= 0.95 * 210, right
 
 
+@pytest.mark.long
 def test_two_planted_causes_are_the_two_largest_parts() -> None:
     right = total = 0
     for number, (first, second) in enumerate(itertools.combinations(CAUSES, 2)):

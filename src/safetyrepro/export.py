@@ -113,23 +113,26 @@ def export_every_eval_ever(store: Store, folder: Path, *, source: EverySource | 
 
 
 def _cells(store: Store, model: str) -> Iterator[_Cell]:
-    options = AnalysisOptions(models=(model,))
     for entry in store.manifest.benchmarks:
         for estimand in entry.estimands:
-            table = score_table(store, entry, estimand, options)
-            by_configuration: dict[str, list[ItemRecord]] = {}
-            for record in store.records(entry.name, estimand.name):
-                if record.cell.model == model:
-                    by_configuration.setdefault(record.cell.configuration, []).append(record)
-            for place, configuration in enumerate(table.configurations):
-                if table.scored[0, place]:
-                    yield _Cell(
-                        entry=entry,
-                        estimand=estimand,
-                        configuration=configuration,
-                        score=float(table.raw[0, place]),
-                        records=tuple(by_configuration.get(configuration.digest, ())),
-                    )
+            yield from _cells_of(store, model, entry, estimand)
+
+
+def _cells_of(store: Store, model: str, entry: BenchmarkEntry, estimand: Estimand) -> Iterator[_Cell]:
+    table = score_table(store, entry, estimand, AnalysisOptions(models=(model,)))
+    by_configuration: dict[str, list[ItemRecord]] = {}
+    for record in store.records(entry.name, estimand.name):
+        if record.cell.model == model:
+            by_configuration.setdefault(record.cell.configuration, []).append(record)
+    for place, configuration in enumerate(table.configurations):
+        if table.scored[0, place]:
+            yield _Cell(
+                entry=entry,
+                estimand=estimand,
+                configuration=configuration,
+                score=float(table.raw[0, place]),
+                records=tuple(by_configuration.get(configuration.digest, ())),
+            )
 
 
 def _package(store: Store, configuration: Configuration) -> tuple[str, str]:
