@@ -24,6 +24,7 @@ from safetyrepro.commands import (
     mend,
     plan,
     repair,
+    rerun,
     run,
     schema,
     verify,
@@ -76,6 +77,7 @@ app.command(name="analyze")(analyze.analyze)
 app.command(name="card")(card.card)
 app.command(name="gate")(gate.gate)
 app.command(name="verify")(verify.verify)
+app.command(name="rerun")(rerun.rerun)
 app.command(name="repair")(repair.repair)
 app.command(name="design")(design.design)
 app.command(name="locate")(locate.locate)
