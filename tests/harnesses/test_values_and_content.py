@@ -93,6 +93,11 @@ def test_two_ways_to_write_a_question_are_one_question() -> None:
     assert content_digest("  ", ["yes"]) == ""
 
 
+@given(st.text(alphabet=st.characters(max_codepoint=127)))
+def test_plain_text_is_normalised_as_any_other(text) -> None:
+    assert normalised(text) == normalised(text + " é").removesuffix(" é").removesuffix("é")
+
+
 @given(st.text(), st.lists(st.text(), max_size=4))
 def test_the_order_of_options_does_not_tell_items_apart(text, options) -> None:
     assert content_digest(text, options) == content_digest(text, options[::-1])

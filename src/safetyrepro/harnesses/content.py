@@ -31,6 +31,8 @@ _NESTED_OPTIONS = ("mc1_targets", "mc2_targets")
 
 def normalised(text: str) -> str:
     """Return a text as it is compared: NFKC, lower case, runs of white space as one space, quotes made plain."""
+    if text.isascii():
+        return " ".join(text.replace("`", "'").lower().split())
     plain = unicodedata.normalize("NFKC", text).translate(_QUOTES).casefold()
     return " ".join(plain.split())
 
