@@ -18,6 +18,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
+import numpy as np
+
 from safetyrepro.analysis import AnalysisOptions, score_table
 from safetyrepro.envelope import Configuration
 from safetyrepro.errors import SafetyReproError, StoreError
@@ -113,26 +115,28 @@ def export_every_eval_ever(store: Store, folder: Path, *, source: EverySource | 
 
 
 def _cells(store: Store, model: str) -> Iterator[_Cell]:
+    options = AnalysisOptions(models=(model,))
     for entry in store.manifest.benchmarks:
         for estimand in entry.estimands:
-            yield from _cells_of(store, model, entry, estimand)
+            table = score_table(store, entry, estimand, options)
+            records = _by_configuration(store.records(entry.name, estimand.name), model)
+            for place in np.flatnonzero(table.scored[0]):
+                configuration = table.configurations[place]
+                yield _Cell(
+                    entry=entry,
+                    estimand=estimand,
+                    configuration=configuration,
+                    score=float(table.raw[0, place]),
+                    records=tuple(records.get(configuration.digest, ())),
+                )
 
 
-def _cells_of(store: Store, model: str, entry: BenchmarkEntry, estimand: Estimand) -> Iterator[_Cell]:
-    table = score_table(store, entry, estimand, AnalysisOptions(models=(model,)))
-    by_configuration: dict[str, list[ItemRecord]] = {}
-    for record in store.records(entry.name, estimand.name):
+def _by_configuration(records: Sequence[ItemRecord], model: str) -> dict[str, list[ItemRecord]]:
+    grouped: dict[str, list[ItemRecord]] = {}
+    for record in records:
         if record.cell.model == model:
-            by_configuration.setdefault(record.cell.configuration, []).append(record)
-    for place, configuration in enumerate(table.configurations):
-        if table.scored[0, place]:
-            yield _Cell(
-                entry=entry,
-                estimand=estimand,
-                configuration=configuration,
-                score=float(table.raw[0, place]),
-                records=tuple(by_configuration.get(configuration.digest, ())),
-            )
+            grouped.setdefault(record.cell.configuration, []).append(record)
+    return grouped
 
 
 def _package(store: Store, configuration: Configuration) -> tuple[str, str]:
