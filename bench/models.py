@@ -12,7 +12,7 @@ CHATML = (
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 
-def make_model(folder: Path, texts: list[str], *, layers: int = 4, width: int = 128) -> Path:
+def make_model(folder: Path, texts: list[str], *, layers: int = 4, width: int = 128, heads: int = 4) -> Path:
     """Write the checkpoint; the tokenizer is trained on `texts`."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -36,7 +36,7 @@ def make_model(folder: Path, texts: list[str], *, layers: int = 4, width: int = 
             hidden_size=width,
             intermediate_size=3 * width,
             num_hidden_layers=layers,
-            num_attention_heads=4,
+            num_attention_heads=heads,
             num_key_value_heads=2,
             max_position_embeddings=4096,
             initializer_range=0.1,
