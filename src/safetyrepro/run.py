@@ -195,7 +195,9 @@ class _Asking:
         self.progress.advance(len(group))
 
     def count(self) -> None:
-        """Add what the backend counted to the manifest."""
+        """Tell what the backend noted, and add what it counted to the manifest."""
+        for note in getattr(self.backend, "notes", ()):
+            self.progress.note(note)
         counts = getattr(self.backend, "counters", None)
         if isinstance(counts, TokenCounts):
             self.store.update({"tokens": _added(self.store.manifest.tokens, counts)})
