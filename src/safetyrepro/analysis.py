@@ -21,6 +21,7 @@ from safetyrepro.joint import JointPair, JointVerdicts, join_benchmarks
 from safetyrepro.manifest import BenchmarkEntry
 from safetyrepro.methods import BenchmarkMethods, MethodTest, compare_methods, methods_tested
 from safetyrepro.nesting import find_design
+from safetyrepro.notebook import notebook_table
 from safetyrepro.pairs import pair_verdict
 from safetyrepro.placebo import placebo_of_pairs
 from safetyrepro.policies import BenchmarkPolicies, judge_policies
@@ -128,6 +129,15 @@ class Analysis:
     """Whether they say yes equally often among items like these, by the same names; inferred."""
     version: int = 1
     """Version of this layout."""
+
+    def _repr_html_(self) -> str:
+        heads = ("benchmark", "A", "B", "A ahead", "B ahead", "tie", "missing", "flip rate", "reversal")
+        rows = [
+            (name, pair.a, pair.b, pair.n_plus, pair.n_minus, pair.n_tie, pair.n_missing, pair.flip_rate, pair.reversal)
+            for name, result in self.benchmarks.items()
+            for pair in result.pairs
+        ]
+        return notebook_table(f"{self.study}: configurations in which each model is ahead", heads, rows)
 
 
 def analyze(store: Store, options: AnalysisOptions | None = None) -> Analysis:

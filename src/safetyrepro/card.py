@@ -14,6 +14,7 @@ from safetyrepro.canonical import canonical_digest
 from safetyrepro.envelope import Configuration, Exclusion, Factor
 from safetyrepro.estimands import Estimand
 from safetyrepro.manifest import NOT_RECORDED, BenchmarkEntry, DataEntry, ModelEntry, Stamp, TokenCounts
+from safetyrepro.notebook import notebook_table
 from safetyrepro.records import ItemRecord
 from safetyrepro.rows import RowsEntry
 from safetyrepro.sentences import LIMITS, headline
@@ -169,6 +170,9 @@ class GridCard(Document):
     """What the gate said of claims when the card was made."""
     digest: str = ""
     """SHA-256 over the card's content without this field, in canonical JSON."""
+
+    def _repr_html_(self) -> str:
+        return notebook_table(self.question, ("verdict",), [(sentence,) for sentence in self.headline])
 
 
 def make_card(

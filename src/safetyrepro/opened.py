@@ -29,7 +29,7 @@ class Opened:
     """The command that runs what they lack; empty where it is not known."""
 
 
-def open_results(path: Path) -> Opened:
+def open_results(path: Path | str) -> Opened:
     """Open a store, a card.json, or the folder of a card.
 
     Raises
@@ -39,6 +39,7 @@ def open_results(path: Path) -> Opened:
     CardError
         If it is a file that is no card.
     """
+    path = Path(path)
     if path.is_dir() and ((path / MANIFEST).is_file() or not (path / CARD).is_file()):
         return _open_store(path)
     return _open_card(path / CARD if path.is_dir() else path)

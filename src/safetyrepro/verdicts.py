@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 
+from safetyrepro.notebook import notebook_table
+
 
 class Order(Enum):
     """How two models stand in one configuration."""
@@ -167,6 +169,12 @@ class Verdict:
     def n_known(self) -> int:
         """Configurations with a verdict: the denominator m of the rates."""
         return self.n_plus + self.n_minus + self.n_tie
+
+    def _repr_html_(self) -> str:
+        caption = f"{self.a} against {self.b}: {'the order reverses' if self.reversal else 'no reversal'}"
+        heads = ("A ahead", "B ahead", "tie", "missing", "flip rate", "minority rate")
+        counts = (self.n_plus, self.n_minus, self.n_tie, self.n_missing)
+        return notebook_table(caption, heads, [(*counts, self.flip_rate, self.minority_rate)])
 
 
 class Quantifier(Enum):

@@ -257,9 +257,8 @@ def check_cells_and_orderings(bench: Benchmark) -> None:
         if len(scores) == len(bench.models):
             orderings[json.dumps([sorted(tier, key=bench.models.index) for tier in tiers])] += 1
             ends = list(itertools.accumulate(len(tier) for tier in tiers))
-            for tier, end in zip(tiers, ends, strict=True):
-                for model in tier:
-                    ranks[model].append((end - len(tier) + 1, end))
+            for model, end, size in [(model, end, len(tier)) for tier, end in zip(tiers, ends, strict=True) for model in tier]:
+                ranks[model].append((end - size + 1, end))
     strict = [text for text in orderings if all(len(tier) == 1 for tier in json.loads(text))]
     told = {"n_complete": orderings.total(), "distinct_weak": len(orderings), "distinct_strict": len(strict)}
     found = bench.result["orderings"]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from safetyrepro.profiles import ProfileCheck
 
 
 def card(
@@ -19,22 +22,42 @@ def card(
     rows: Annotated[
         bool, typer.Option("--rows/--no-rows", help="Whether ids and values of items lie beside the card, or scores only.")
     ] = True,
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="gridcard, model-card, or a file: name what the card does not state.")
+    ] = None,
 ) -> None:
     """Write a card: the verdicts, their witnesses, the envelope, its item rows, and a program that recomputes it.
 
-    The page is one file, makes no network request, and reads without script. Texts of items are never in a card.
+    The page is one file, makes no network request, and reads without script. Texts of items are never in a card. With a
+    profile the exit code is 1 if the card does not state all that it asks for.
     """
     from safetyrepro.analysis import AnalysisOptions, analyze
     from safetyrepro.claims import read_claims
     from safetyrepro.options import parse_conditions
+    from safetyrepro.profiles import check_profile, read_profile
     from safetyrepro.publish import publish
     from safetyrepro.store import open_store
 
     opened = open_store(store)
     options = AnalysisOptions(where=parse_conditions(where or []))
     wanted = read_claims(claims) if claims else ()
+    asked = read_profile(profile) if profile else None
     made = publish(opened, analyze(opened, options), out or store / "card", options=options, claims=wanted, rows=rows)
     paths = made.paths
     typer.echo(f"The card: {paths.html}")
     typer.echo(f"          {paths.markdown}")
     typer.echo(f"          {paths.json}")
+    if asked is not None:
+        found = check_profile(made.card, asked)
+        typer.echo("\n".join(_lines(found)))
+        raise typer.Exit(1 if found.absent else 0)
+
+
+def _lines(found: ProfileCheck) -> list[str]:
+    from safetyrepro.render.text import inert
+
+    lines = [f"profile {inert(found.profile)}: {found.n_stated} of {found.n_fields} fields are stated"]
+    for one in found.absent:
+        where = f"{one.n_absent} of {one.n_places} places, first {inert(one.places[0], 120)}" if one.places else "nowhere"
+        lines.append(f"  not stated: {inert(one.field)} ({inert(one.about)}), {where}")
+    return lines
