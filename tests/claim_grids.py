@@ -35,14 +35,14 @@ class MemoryStore(Store):
 
 
 def grid_settings(n_configurations: int) -> list[dict[str, str]]:
-    """Configurations of two factors: f alternates, g goes up."""
-    return [{"f": "xy"[c % 2], "g": str(c // 2)} for c in range(n_configurations)]
+    """Configurations of two factors: f alternates, g goes up; g stands first, so that the order of factors is not that of names."""
+    return [{"g": str(c // 2), "f": "xy"[c % 2]} for c in range(n_configurations)]
 
 
 def grid_envelope(n_configurations: int, n_core: int = 0) -> Envelope:
     """An envelope of those configurations, the first few in the core tier."""
     members = tuple(configuration(**chosen) for chosen in grid_settings(n_configurations))
-    levels = {name: dict.fromkeys(member[name] for member in members) for name in ("f", "g")}
+    levels = {name: dict.fromkeys(member[name] for member in members) for name in ("g", "f")}
     return Envelope(
         benchmark="bench",
         factors=tuple(

@@ -54,7 +54,7 @@ def test_a_star_looks_at_every_entry_and_counts_those_that_are_silent(card: Grid
 
     n_factors = sum(len(benchmark.factors) for benchmark in card.benchmarks)
     assert (absent.n_absent, absent.n_places) == (n_factors, n_factors)
-    assert absent.places[0] == "benchmarks.bench.factors.f.about"
+    assert absent.places[0] == "benchmarks.bench.factors.g.about"
 
 
 def test_fields_of_cells_are_counted_over_all_cells(card: GridCard):

@@ -22,7 +22,9 @@ from safetyrepro.publish import publish
 from safetyrepro.records import Request
 from safetyrepro.rerun import Rerun, RerunOptions, RerunWord, rerun
 from safetyrepro.run import Silent, run
+from safetyrepro.store import open_store
 from safetyrepro.study import Study, parse_study
+from safetyrepro.verify import verify
 from test_plan_and_run import COMPLIANCE, REFUSAL, Counting, cell_requests, prompts_csv
 
 TEXT = """
@@ -178,3 +180,10 @@ def test_the_command_ends_with_0_where_the_order_stands_and_with_1_where_it_is_l
     assert reproduced.output.startswith("REPRODUCED")
     assert "system_prompt=none" in reproduced.output
     assert lost.output.startswith("NOT REPRODUCED")
+
+
+def test_the_card_of_a_run_is_computed_again_from_its_rows_and_from_its_store(folder: Path):
+    found = verify(folder / "card", open_store(folder / "store"))
+
+    assert found.differs == ""
+    assert len(found.checked) == 4

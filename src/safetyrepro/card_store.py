@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from safetyrepro.analysis import AnalysisOptions
@@ -12,6 +13,7 @@ from safetyrepro.manifest import BenchmarkEntry, Manifest
 from safetyrepro.records import ItemRecord
 from safetyrepro.rows import RowsEntry, read_rows
 from safetyrepro.store import Store
+from safetyrepro.verdicts import Settings
 
 
 class CardStore(Store):
@@ -90,7 +92,8 @@ def _entry(card: GridCard, name: str) -> BenchmarkEntry:
 
 
 def _envelope(name: str, held: BenchmarkCard) -> Envelope:
-    members = tuple(Configuration.of(settings) for settings in held.configurations)
+    names = [factor.name for factor in held.factors]
+    members = tuple(_ordered(settings, names) for settings in held.configurations)
     return Envelope(
         benchmark=name,
         factors=tuple(_factor(factor) for factor in held.factors),
@@ -98,6 +101,12 @@ def _envelope(name: str, held: BenchmarkCard) -> Envelope:
         core=frozenset(member for member, core in zip(members, held.core, strict=True) if core),
         exclusions=held.exclusions,
     )
+
+
+def _ordered(settings: Settings, names: Sequence[str]) -> Configuration:
+    """A configuration with its factors in the card's order: canonical JSON sorts the names of an object."""
+    ranked = sorted(settings, key=lambda name: names.index(name) if name in names else len(names))
+    return Configuration.of({name: settings[name] for name in ranked})
 
 
 def _factor(factor: FactorCard) -> Factor:

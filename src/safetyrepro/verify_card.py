@@ -188,8 +188,8 @@ def check_pair(bench: Benchmark, found: dict[str, Any], a: str, b: str) -> None:
     sizes = [point["n_configurations"] for point in found["detection_curve"]]
     known = [gap for gap in gaps if gap is not None]
     check(place, found, {"a": a, "b": b, "configurations": told} | figures(orders, known, sizes))
-    flips = [one_factor(settings, orders, name) for name in settings[0]]
-    check(f"{place}, one_factor_flip_rate", found["one_factor_flip_rate"], flips)
+    flips = [one_factor(settings, orders, name) for name in sorted(settings[0])]
+    check(f"{place}, one_factor_flip_rate", sorted(found["one_factor_flip_rate"], key=lambda one: one["factor"]), flips)
     witness = found["witness"]
     if "+" not in orders or "-" not in orders:
         check(f"{place}, witness", witness, None)
@@ -198,8 +198,8 @@ def check_pair(bench: Benchmark, found: dict[str, Any], a: str, b: str) -> None:
     plus = next(i for i, gap in enumerate(gaps) if gap is not None and gap >= high - TIE)
     minus = next(i for i, gap in enumerate(gaps) if gap is not None and gap <= low + TIE)
     expected = {"plus": settings[plus], "minus": settings[minus], "margin_plus": gaps[plus], "margin_minus": gaps[minus]}
-    factors = [name for name in settings[plus] if settings[plus][name] != settings[minus][name]]
-    check(f"{place}, witness", witness, expected | {"factors": factors})
+    factors = sorted(name for name in settings[plus] if settings[plus][name] != settings[minus][name])
+    check(f"{place}, witness", witness | {"factors": sorted(witness["factors"])}, expected | {"factors": factors})
     if bench.rows is not None:
         (a_plus, b_plus), (a_minus, b_minus) = (bench.discordant(a, b, bench.digests[i]) for i in (plus, minus))
         items = {"plus_a_better": a_plus, "plus_b_better": b_plus, "minus_a_better": a_minus, "minus_b_better": b_minus}
