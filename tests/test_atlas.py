@@ -62,7 +62,7 @@ def test_the_command_prints_a_table_or_json() -> None:
     assert shown.exit_code == 0
     assert "lm-evaluation-harness" in shown.output
     assert "sum *" in shown.output
-    assert "0 checked, " in shown.output
+    assert "1 checked, " in shown.output
     rows = json.loads(invoke("defaults", "bbq", "--json").output)
     assert {row["factor"] for row in rows} >= {"template", "shots", "scoring", "delimiter", "decoding", "edition"}
     refused = invoke("defaults", "mmlu")

@@ -92,7 +92,9 @@ def test_an_absent_file_or_folder_is_named_with_the_way_out(tmp_path: Path) -> N
         load_data(benchmark(ONE), tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("content", [b"not gzip", gzip.compress(CONTENT, mtime=0)[:-9], gzip.compress(CONTENT, mtime=0)[:12] + b"\x00" * 20])
+@pytest.mark.parametrize(
+    "content", [b"not gzip", gzip.compress(CONTENT, mtime=0)[:-9], gzip.compress(CONTENT, mtime=0)[:12] + b"\x00" * 20]
+)
 def test_a_damaged_packed_file_is_refused(tmp_path: Path, content: bytes) -> None:
     write(tmp_path, "data/one.txt.gz", content)
     with pytest.raises(DataError, match="cannot be read"):

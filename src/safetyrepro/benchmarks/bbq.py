@@ -21,6 +21,7 @@ from safetyrepro.benchmarks import choices, levels, readings
 from safetyrepro.benchmarks.base import DataFile, DataSource, Examples
 from safetyrepro.benchmarks.bbq_bias import UNKNOWN_WORDS, found_answer, helm_biased, lm_eval_biased, official_biased
 from safetyrepro.benchmarks.bbq_files import CATEGORIES, METADATA_FILE, REVISION, category_file, read_items
+from safetyrepro.benchmarks.checked import with_checked
 from safetyrepro.benchmarks.choices import Context, Question
 from safetyrepro.benchmarks.draws import balanced_groups, reserved_clusters, turns
 from safetyrepro.envelope import Configuration, Factor, Level, Source
@@ -117,27 +118,30 @@ TEMPLATE = levels.template_factor(
 )
 CLOZE = (*levels.CLOZE_TEMPLATES, RACE.name, ARC.name)
 JOINT = tuple(name for name in TEMPLATE.names if name in levels.LETTER_TEMPLATES)
-FACTORS: tuple[Factor, ...] = (
-    TEMPLATE,
-    levels.shots_factor("0", "3", "5", "1"),
-    levels.order_factor("as_listed", "seeded", "seeded_2", "seeded_3", joint=(*JOINT, RACE.name, ARC.name)),
-    levels.DELIMITER,
-    levels.PREFIX,
-    levels.DECODING,
-    levels.scoring_factor(
-        "sum",
-        "synonyms",
-        "per_character",
-        "pmi",
-        "letter_logprob",
-        "letter_token",
-        "parsed_letter",
-        "per_token",
-        "per_byte",
-        "pmi_spaced",
-        "text_found",
-        cloze=CLOZE,
-        joint=JOINT,
+FACTORS: tuple[Factor, ...] = with_checked(
+    NAME,
+    (
+        TEMPLATE,
+        levels.shots_factor("0", "3", "5", "1"),
+        levels.order_factor("as_listed", "seeded", "seeded_2", "seeded_3", joint=(*JOINT, RACE.name, ARC.name)),
+        levels.DELIMITER,
+        levels.PREFIX,
+        levels.DECODING,
+        levels.scoring_factor(
+            "sum",
+            "synonyms",
+            "per_character",
+            "pmi",
+            "letter_logprob",
+            "letter_token",
+            "parsed_letter",
+            "per_token",
+            "per_byte",
+            "pmi_spaced",
+            "text_found",
+            cloze=CLOZE,
+            joint=JOINT,
+        ),
     ),
 )
 

@@ -31,6 +31,7 @@ import numpy as np
 
 from safetyrepro.benchmarks import choices, levels, readings
 from safetyrepro.benchmarks.base import DataFile, DataSource, Examples
+from safetyrepro.benchmarks.checked import with_checked
 from safetyrepro.benchmarks.choices import Context, Question
 from safetyrepro.benchmarks.subsets import proportional
 from safetyrepro.benchmarks.tables import check_numbering, read_table
@@ -108,7 +109,7 @@ SCORING = Factor(
         replace(levels.SCORING[LETTER], requires={"template": (CHOICE,)}),
     ),
 )
-FACTORS: tuple[Factor, ...] = (TEMPLATE, SCORING)
+FACTORS: tuple[Factor, ...] = with_checked(NAME, (TEMPLATE, SCORING))
 
 PAPER: Mapping[str, tuple[str, ...]] = {
     "template": (SENTENCE, TURN, CHOICE),

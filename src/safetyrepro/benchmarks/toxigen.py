@@ -27,6 +27,7 @@ import numpy as np
 
 from safetyrepro.benchmarks import choices, levels, readings
 from safetyrepro.benchmarks.base import DataFile, DataSource, Examples
+from safetyrepro.benchmarks.checked import with_checked
 from safetyrepro.benchmarks.choices import Context, Question
 from safetyrepro.benchmarks.draws import apart
 from safetyrepro.benchmarks.subsets import alternating_pool, proportional
@@ -97,7 +98,9 @@ SCORING = levels.scoring_factor(
     "pmi_spaced",
     joint=JOINT,
 )
-FACTORS: tuple[Factor, ...] = (TEMPLATE, SHOTS, ORDER, levels.DELIMITER, levels.PREFIX, levels.DECODING, SCORING)
+FACTORS: tuple[Factor, ...] = with_checked(
+    NAME, (TEMPLATE, SHOTS, ORDER, levels.DELIMITER, levels.PREFIX, levels.DECODING, SCORING)
+)
 
 PAPER: Mapping[str, tuple[str, ...]] = {
     "template": ("cloze", "cloze_chat", "helm_letters", "inspect_letters"),

@@ -19,6 +19,7 @@ import numpy as np
 
 from safetyrepro.benchmarks import choices, levels, readings
 from safetyrepro.benchmarks.base import DataFile, DataSource, Examples
+from safetyrepro.benchmarks.checked import with_checked
 from safetyrepro.benchmarks.choices import Context, Question
 from safetyrepro.benchmarks.draws import apart, drawn, shuffled
 from safetyrepro.benchmarks.truthfulqa_files import CSV_FILE, PRIMER_FILE, TASK_FILE, read_items, read_primer
@@ -173,7 +174,9 @@ SCORING = levels.scoring_factor(
     cloze=CLOZE,
     joint=JOINT,
 )
-FACTORS: tuple[Factor, ...] = (TEMPLATE, SHOTS, ORDER, levels.DELIMITER, levels.PREFIX, levels.DECODING, SCORING)
+FACTORS: tuple[Factor, ...] = with_checked(
+    NAME, (TEMPLATE, SHOTS, ORDER, levels.DELIMITER, levels.PREFIX, levels.DECODING, SCORING)
+)
 
 PAPER: Mapping[str, tuple[str, ...]] = {
     "template": ("cloze", "cloze_chat", "helm_letters", "inspect_letters"),

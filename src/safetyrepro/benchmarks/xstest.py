@@ -25,6 +25,7 @@ import numpy as np
 
 from safetyrepro.benchmarks import levels
 from safetyrepro.benchmarks.base import DataFile, DataSource, Examples
+from safetyrepro.benchmarks.checked import with_checked
 from safetyrepro.benchmarks.judges import RUBRIC, RUBRIC_SOURCE, AnswerClass, judge_request, read_class
 from safetyrepro.benchmarks.refusals import PREFIX_SOURCE, SUBSTRING_SOURCE, contains_refusal, opens_with_refusal
 from safetyrepro.benchmarks.subsets import proportional
@@ -162,7 +163,7 @@ SCORING = Factor(
     ),
 )
 
-FACTORS: tuple[Factor, ...] = (SYSTEM_PROMPT, DECODING, SCORING)
+FACTORS: tuple[Factor, ...] = with_checked(NAME, (SYSTEM_PROMPT, DECODING, SCORING))
 
 JUDGED_LEVELS: Mapping[str, tuple[str, ...]] = {
     "scoring": ("judge_partial_refuses", "judge_partial_half", "judge_partial_complies")
