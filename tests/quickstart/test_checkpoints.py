@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -87,9 +88,11 @@ def test_the_chat_templates_are_in_the_style_of_their_models():
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=80))
 def test_any_text_is_written_and_read_back(text: str):
+    """Up to Unicode's composed form, which the tokenizer class of Qwen2 always makes first."""
     for name in NAMES:
         ids = tokenizer(name).encode(text, add_special_tokens=False)
-        assert tokenizer(name).decode(ids, clean_up_tokenization_spaces=False) == text
+        back = tokenizer(name).decode(ids, clean_up_tokenization_spaces=False)
+        assert unicodedata.normalize("NFC", back) == unicodedata.normalize("NFC", text)
 
 
 def test_a_tokenizer_that_is_saved_and_loaded_gives_the_same_ids(tmp_path: Path):
