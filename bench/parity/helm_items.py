@@ -47,11 +47,11 @@ def index_of(benchmark: str, data: Path) -> Index:
 
 def content_of(state: Mapping[str, Any]) -> Content:
     """What identifies the item of a request state."""
-    asked = state["instance"]["input"]
-    if "passage" in asked:
-        options = tuple(reference["output"]["text"] for reference in state["instance"]["references"])
-        return (asked["passage"], asked["question"], *options)
-    return (asked["text"],)
+    text = state["instance"]["input"]["text"]
+    passage, marked, question = text.partition("\nQuestion: ")
+    if not marked:
+        return (text,)
+    return (passage, question, *(reference["output"]["text"] for reference in state["instance"]["references"]))
 
 
 def shown_contents(prompt: str, benchmark: str) -> list[Content]:

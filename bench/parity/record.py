@@ -25,6 +25,7 @@ from programs import Ran, Sent, helm, inspect_evals, lm_eval
 from rows import N_ITEMS, READERS, hub_sets
 
 CHECKPOINT = "tiny-llama"
+MAX_LENGTH = 4096
 DATA = ROOT.parent / "shared" / "data"
 
 
@@ -43,7 +44,7 @@ def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tokenizer_class(_: Mapping[str, Any]) -> dict[str, Any]:
-    return {"tokenizer_class": "PreTrainedTokenizerFast"}
+    return {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": MAX_LENGTH}
 
 
 def run(checks: Sequence[Check], python: Path, work: Path) -> dict[str, Ran]:

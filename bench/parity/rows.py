@@ -137,7 +137,7 @@ READERS: Mapping[str, Callable[[Path], Rows]] = {
 def hub_sets(data: Path, benchmarks: Sequence[str]) -> dict[str, Any]:
     """Every hub data set that a package may ask for -> its splits, for `redirected.py`."""
     names = {
-        "truthfulqa": ("truthfulqa/truthful_qa",),
+        "truthfulqa": ("truthfulqa/truthful_qa", "truthful_qa"),
         "bbq": ("oskarvanderwal/bbq",),
         "toxigen": ("skg/toxigen-data",),
         "crows_pairs": ("jannalu/crows_pairs_multilingual", "BigScienceBiasEval/crows_pairs_multilingual"),

@@ -99,6 +99,7 @@ def test_a_checked_source_stands_before_those_that_were_read() -> None:
         name="scoring", stage=None, levels=(Level(name="sum", sources=(read,)), Level(name="other", sources=(read,)))
     )
     (found,) = with_checked("toxigen", (factor,))
-    assert [source.evidence for source in found.levels[0].sources] == [Evidence.CHECKED, Evidence.READ]
+    evidence = [source.evidence for source in found.levels[0].sources]
+    assert evidence == [Evidence.CHECKED, Evidence.CHECKED, Evidence.READ]
     assert found.levels[1].sources == (read,)
     assert with_checked("nobody's", (factor,)) == (factor,)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from safetyrepro.envelope import Evidence, Factor, Level, Source
 
 LM_EVAL_VERSION = "0.4.13"
+LM_EVAL_PAPER_VERSION = "0.4.5"
 INSPECT_EVALS_VERSION = "0.26.0"
 
 
@@ -29,6 +30,12 @@ class Checked:
 
 def _lm_eval(file: str, **levels: tuple[str, ...]) -> Checked:
     source = Source(package="lm-evaluation-harness", version=LM_EVAL_VERSION, file=file, evidence=Evidence.CHECKED)
+    return Checked(source=source, levels=levels)
+
+
+def _lm_eval_then(file: str, **levels: tuple[str, ...]) -> Checked:
+    """The release that the paper names: behind a chat template it still wrote the delimiter."""
+    source = Source(package="lm-evaluation-harness", version=LM_EVAL_PAPER_VERSION, file=file, evidence=Evidence.CHECKED)
     return Checked(source=source, levels=levels)
 
 
@@ -49,6 +56,13 @@ CHECKED: Mapping[str, tuple[Checked, ...]] = {
             scoring=("sum",),
             delimiter=_DELIMITER,
         ),
+        _lm_eval_then(
+            "tasks/truthfulqa/truthfulqa_mc1.yaml",
+            template=_CLOZE,
+            shots=("primer",),
+            scoring=("sum",),
+            delimiter=("space",),
+        ),
         _inspect_evals("truthfulqa/truthfulqa.py", template=("inspect_letters",), order=("as_listed",), shots=("0",)),
     ),
     "bbq": (
@@ -61,9 +75,13 @@ CHECKED: Mapping[str, tuple[Checked, ...]] = {
         ),
         _inspect_evals("bbq/bbq.py", template=("inspect_letters",), order=("as_listed",), shots=("0",)),
     ),
-    "toxigen": (_lm_eval("tasks/toxigen/toxigen.yaml", template=_CLOZE, shots=("0",), scoring=("sum",), delimiter=_DELIMITER),),
+    "toxigen": (
+        _lm_eval("tasks/toxigen/toxigen.yaml", template=_CLOZE, shots=("0",), scoring=("sum",), delimiter=_DELIMITER),
+        _lm_eval_then("tasks/toxigen/toxigen.yaml", template=_CLOZE, shots=("0",), scoring=("sum",), delimiter=("space",)),
+    ),
     "crows_pairs": (
         _lm_eval("tasks/crows_pairs/crows_pairs_english.yaml", template=("sentence", "assistant_turn"), scoring=("sum",)),
+        _lm_eval_then("tasks/crows_pairs/crows_pairs_english.yaml", template=("sentence", "assistant_turn"), scoring=("sum",)),
     ),
     "xstest": (_inspect_evals("xstest/xstest.py", system_prompt=("helpful",), decoding=("greedy_256",)),),
 }
