@@ -228,3 +228,17 @@ def test_the_clock_can_be_set_so_that_two_runs_are_equal(monkeypatch: pytest.Mon
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
 
     assert stamp_time(now()) == "1970-01-01T00:00:00Z"
+
+
+def test_a_foreign_name_in_an_error_cannot_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("sys.argv", ["safetyrepro", "plan", "evil\x1b[31m\u202e\nname"])
+
+    with pytest.raises(SystemExit) as caught:
+        main()
+
+    printed = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert "\x1b" not in printed
+    assert printed.count("\n") == 1

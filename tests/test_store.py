@@ -204,3 +204,17 @@ def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path):
 
     with pytest.raises(StoreError, match="cannot be read as Parquet"):
         list(read_responses([tmp_path / "x.parquet"]))
+
+
+def test_a_manifest_cannot_point_outside_its_store(store: Store, tmp_path: Path):
+    outside = tmp_path / "precious.parquet"
+    outside.write_text("precious")
+    path = store.folder / "manifest.json"
+    content = json.loads(path.read_text())
+    content["parts"][0]["name"] = "../../precious.parquet"
+    path.write_text(json.dumps(content))
+
+    with pytest.raises(StoreError, match="cannot be read as a manifest"):
+        mend(store.folder)
+
+    assert outside.read_text() == "precious"

@@ -29,7 +29,7 @@ from safetyrepro.commands import (
     schema,
     verify,
 )
-from safetyrepro.errors import SafetyReproError
+from safetyrepro.errors import SafetyReproError, printable
 from safetyrepro.parameters import Quiet, StoreOut, StudyArgument
 
 app = typer.Typer(
@@ -109,7 +109,7 @@ def main() -> None:
     try:
         app()
     except SafetyReproError as error:
-        sys.stderr.write(f"safetyrepro: {error.sentence}\n")
+        sys.stderr.write(f"safetyrepro: {printable(error.sentence)}\n")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("safetyrepro: interrupted; what was finished is kept, the same command goes on from there.\n")

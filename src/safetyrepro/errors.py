@@ -18,6 +18,8 @@ Each message has four parts: where, what was found, what was expected, what to d
 
 from __future__ import annotations
 
+import unicodedata
+
 
 class SafetyReproError(Exception):
     """A mistake that a user can make and mend.
@@ -96,3 +98,8 @@ class MissingDependency(SafetyReproError):
         )
         self.library = library
         self.extra = extra
+
+
+def printable(text: str) -> str:
+    """A text on one line without control characters and direction marks: names in a message come from foreign files."""
+    return "".join(letter if unicodedata.category(letter)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for letter in text)

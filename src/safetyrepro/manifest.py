@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -18,8 +18,8 @@ class PartEntry(Document):
 
     kind: Literal["responses", "records", "prompts"]
     """Which table it belongs to."""
-    name: str
-    """File name below the table's folder."""
+    name: Annotated[str, Field(pattern=r"^[0-9a-f]{16}\.parquet$")]
+    """File name below the table's folder; nothing else, so that a manifest cannot point outside its store."""
     sha256: str
     """Digest of the file's bytes."""
     rows: int
