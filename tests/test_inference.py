@@ -143,3 +143,18 @@ def test_the_multilingual_study_is_supported_as_published(tmp_path: Path, shared
     for count, expected in (("p_reversal", 24), ("benjamini_hochberg", 21), ("holm", 10)):
         assert abs(sum(getattr(pair, count) <= 0.05 for pair in pairs) - expected) <= 1
     assert json.loads((shared / "studies/truthfulqa_multi/truthfulqa_multi_bleu_acc.truth.json").read_text())
+
+
+def test_items_of_one_cluster_make_a_larger_difference_detectable_only():
+    mixed = [
+        record(model=m, item=f"i{i}", value=float((i // 2 + (m == "a")) % 2), cluster=f"c{i // 2}")
+        for i in range(80)
+        for m in "ab"
+    ]
+    alone = [record(model=row.cell.model, item=row.item_id, value=row.value) for row in mixed]
+
+    clustered, single = (infer(table(rows), OPTIONS, name="bench").pairs[0] for rows in (mixed, alone))
+
+    assert single.minimum_detectable_difference is not None
+    assert clustered.minimum_detectable_difference is not None
+    assert clustered.minimum_detectable_difference > 1.3 * single.minimum_detectable_difference

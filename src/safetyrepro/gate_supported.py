@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from safetyrepro.analysis import Analysis, AnalysisOptions, score_table
+from safetyrepro.detectable import detectable
 from safetyrepro.errors import ClaimError
 from safetyrepro.estimands import Direction
 from safetyrepro.inference import BenchmarkInference, InferenceOptions, PairInference, generator, item_terms
@@ -21,7 +23,6 @@ from safetyrepro.records import AGGREGATE_ITEM
 from safetyrepro.scope import Scope
 from safetyrepro.scores import ScoreTable
 from safetyrepro.stats.equivalence import noninferiority_test
-from safetyrepro.stats.power import minimum_detectable_difference
 from safetyrepro.stats.support import pair_support
 from safetyrepro.stats.target import target_test
 from safetyrepro.store import Store
@@ -284,18 +285,14 @@ def _n_units(columns: _Columns) -> int:
 
 def _detectable(claim: Claim, columns: _Columns, table: ScoreTable) -> float | None:
     """Under a Bonferroni bound over the configurations, one-sided."""
-    n_units, n_known = _n_units(columns), int(columns.known.sum())
-    if not n_known or not columns.difference.any():
-        return None
-    from scipy.special import ndtri
-
-    n_columns = 1 if claim.quantifier is Quantifier.MEAN else int(columns.present.sum())
-    found = minimum_detectable_difference(
-        n_items=n_units,
-        discordance=float((columns.difference != 0).sum() / n_known),
-        critical=float(-ndtri(claim.alpha / n_columns)),
+    n_columns = 1 if claim.quantifier is Quantifier.MEAN else max(int(columns.present.sum()), 1)
+    return detectable(
+        (columns.difference, columns.known),
+        columns.cluster,
+        NormalDist().inv_cdf(1 - claim.alpha / n_columns),
+        alpha=claim.alpha,
+        scale=table.estimand.high - table.estimand.low,
     )
-    return None if found is None else found * (table.estimand.high - table.estimand.low)
 
 
 def store_tester(store: Store, options: AnalysisOptions) -> Callable[[Claim, Scope], ClaimTest]:

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from safetyrepro.detectable import detectable
 from safetyrepro.estimands import Aggregation, Direction
 from safetyrepro.scores import ScoreTable
 from safetyrepro.stats.equivalence import EquivalenceTest, equivalence_test
 from safetyrepro.stats.intervals import FlipRateLimits, flip_rate_limits, simultaneous_band
 from safetyrepro.stats.multiplicity import benjamini_hochberg, holm
-from safetyrepro.stats.power import minimum_detectable_difference
 from safetyrepro.stats.repeats import PlaceboFlips
 from safetyrepro.stats.support import PairSupport, SupportWord, pair_support, support_word
 from safetyrepro.stats.target import target_test
@@ -290,7 +290,7 @@ def _direct_pair(
         flip_rate_high=band.limits.high if band.limits else None,
         noise_flip_rate=support.noise_flip_rate,
         discordance=discordance,
-        minimum_detectable_difference=_detectable(test.n_units, discordance, band.critical, scale=scale),
+        minimum_detectable_difference=detectable(arrays, band.cluster, band.critical, alpha=support.alpha, scale=scale),
     )
 
 
@@ -301,6 +301,7 @@ class _Band:
     points: tuple[BandPoint | None, ...] = ()
     limits: FlipRateLimits | None = None
     critical: float | None = None
+    cluster: NDArray[np.intp] | None = None
 
 
 def _band(
@@ -316,19 +317,12 @@ def _band(
         span=span,
     )
     if band is None:
-        return _Band()
+        return _Band(cluster=cluster_units(cluster))
     points = tuple(
         None if low is None or high is None else BandPoint(low=low, high=high)
         for low, high in zip(band.low, band.high, strict=True)
     )
-    return _Band(points, flip_rate_limits(band), band.critical)
-
-
-def _detectable(n_units: int, discordance: float | None, critical: float | None, *, scale: float) -> float | None:
-    if not discordance or n_units < 1 or critical is None:
-        return None
-    found = minimum_detectable_difference(n_items=n_units, discordance=discordance, critical=critical)
-    return None if found is None else found * scale
+    return _Band(points, flip_rate_limits(band), band.critical, cluster_units(cluster))
 
 
 def _target_pair(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from safetyrepro.render.console import clean
 from safetyrepro.run import Progress, Silent
 
 
@@ -23,6 +24,7 @@ class BarProgress:
 
     def begin(self, label: str, total: int, done: int) -> None:
         """Start the bar of a unit; what the store holds already counts as done."""
+        label = clean(label)
         stored = f" [dim]({done} in the store)[/dim]" if done else ""
         if not self._console.is_terminal:
             self._console.print(f"{label}: {total - done} requests to ask, {done} in the store", highlight=False)
@@ -37,6 +39,7 @@ class BarProgress:
 
     def note(self, text: str) -> None:
         """Print a line above the bars."""
+        text = clean(text, 400)
         self._console.print(f"[dim]{text}[/dim]" if self._console.is_terminal else text, highlight=False)
 
 
