@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import random
 import re
 from pathlib import Path
 
@@ -217,3 +218,42 @@ def test_further_questions_are_folded_away_after_the_primary_ones(tmp_path: Path
     assert read.faults == []
     assert "other : 1 of 1 pair with a reversal" in read.text()
     assert [link["href"] for link in read.named("a")][1:3] == ["#benchmark-1", "#further"]
+
+
+def test_the_page_says_what_moves_a_difference_how_far_an_order_reaches_and_what_failures_can_do(tmp_path: Path):
+    draw = random.Random(3)
+    rows = [
+        (model, "bench", f, g, f"i{i}", "" if lost else int(draw.random() < share), "unparsed" if lost else "")
+        for model, base in (("alpha", 0.5), ("beta", 0.5), ("gamma", 0.7))
+        for f, g in itertools.product("xy", "pq")
+        for share in [base + 0.3 * ((f == "x") == (model == "alpha")) - 0.1]
+        for i in range(60)
+        for lost in [i == 7 and model == "beta"]
+    ]
+    card = card_of(tmp_path, rows, header=("model", "benchmark", "f", "g", "item_id", "score", "status"), draws=200)
+    page = ReadPage(card_page(card))
+    text = page.text()
+
+    attribution = card.analysis.attribution["bench"].pairs[0].difference
+    share = {entry.factor: entry.shapley for entry in attribution.factors}["f"]
+    assert share is not None
+    assert f"f {share:.0%} " in text.split("What moves the difference", 1)[1]
+    for heading in ("How large the effects", "How far this order reaches", "How the models stand together", "own score"):
+        assert heading in text
+    assert "factors to change before the other is ahead: 1 in" in text
+    assert "4 of 720 answers could not be read" in text
+    assert "widest" in text
+    assert not page.faults
+    markdown = card_markdown(card)
+    assert f"- what moves the difference (exact; spread {attribution.total_size:.4f})" in markdown
+
+
+def test_what_is_inferred_of_effects_stands_inside_the_inferred_part(tmp_path: Path):
+    rows = [
+        (m, "bench", f, f"i{i}", int((i + (f == "x") * (m == "a")) % 3 > 0)) for m in "ab" for f in "xyz" for i in range(60)
+    ]
+    html = card_page(card_of(tmp_path, rows, draws=100))
+
+    for after in html.split("How large the effects")[1:]:
+        assert after.index("</div>\n</article>") < after.index("</article>")
+    assert html.index('<div class="bear">') < html.index("How large the effects")

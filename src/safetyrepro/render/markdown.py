@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from safetyrepro.analysis import Analysis
 from safetyrepro.card import BenchmarkCard, FactorCard, GridCard
 from safetyrepro.render.support import support_of, support_sentences, support_words
 from safetyrepro.render.text import counted, markdown_text, number, percent, statuses_text
@@ -17,6 +18,7 @@ from safetyrepro.render.view import (
     same_settings,
     shown_benchmarks,
 )
+from safetyrepro.render.view_further import further_pair
 from safetyrepro.sentences import verdict_sentence
 from safetyrepro.verdicts import Order, Settings, Verdict, Witness
 
@@ -39,7 +41,7 @@ def card_markdown(card: GridCard) -> str:
         CommonMark with tables; equal cards give equal text.
     """
     parts = [_opening(card)]
-    parts += [_benchmark(shown) for shown in shown_benchmarks(card)]
+    parts += [_benchmark(shown, card.analysis) for shown in shown_benchmarks(card)]
     parts += [_envelope(card), _provenance(card), _closing(card)]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -67,7 +69,7 @@ def _opening(card: GridCard) -> list[str]:
     return lines
 
 
-def _benchmark(shown: Shown) -> list[str]:
+def _benchmark(shown: Shown, analysis: Analysis) -> list[str]:
     result = shown.result
     size = f"{counted(len(result.configurations), 'configuration')}, {counted(result.n_items, 'item')}"
     lines = [
@@ -79,7 +81,7 @@ def _benchmark(shown: Shown) -> list[str]:
     heads = ("A", "B", "A ahead", "B ahead", "tie", "missing", "flip rate", "minority", "in words")
     lines += table(heads, (_pair_row(pair) for pair in result.pairs))
     for pair in shown.drawn:
-        lines += ["", *_pair(pair, shown.factors), *_support(shown, pair)]
+        lines += ["", *_pair(pair, shown.factors), *_further(analysis, shown, pair), *_support(shown, pair)]
     rows = ((markdown_text(model.name), *_spread(model.dispersion), statuses_text(model.statuses)) for model in result.models)
     return [*lines, "", *table(("model", "lowest", "mean", "highest", "records"), rows)]
 
@@ -119,6 +121,15 @@ def _pair(pair: Verdict, factors: Sequence[str]) -> list[str]:
         rows = ((markdown_text(one.factor), str(one.n_opposed), str(one.n_pairs), percent(one.rate)) for one in alone)
         lines += ["", *table(("one choice alone", "opposite", "of pairs", "share"), rows)]
     return lines
+
+
+def _further(analysis: Analysis, shown: Shown, pair: Verdict) -> list[str]:
+    more = further_pair(analysis, shown.card.name, pair)
+    lines = [f"- {markdown_text(sentence, 600)}." for sentence in more.policies]
+    if more.shares:
+        told = ", ".join(f"{markdown_text(bar.label)} {percent(bar.share)}" for bar in more.shares)
+        lines.append(f"- what moves the difference ({markdown_text(more.how, 600)}): {told}.")
+    return ["", *lines] if lines else []
 
 
 def _support(shown: Shown, pair: Verdict) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from safetyrepro.card import GridCard
-from safetyrepro.render import support, text, view
+from safetyrepro.render import beyond, support, text, view, view_further
 from safetyrepro.render.curve import specification_curve
 from safetyrepro.render.svg import order_strip, share_bar
 from safetyrepro.sentences import verdict_sentence
@@ -51,6 +51,8 @@ def card_page(card: GridCard) -> str:
         "verdict_sentence": verdict_sentence,
         "support": support,
         "view": view,
+        "view_further": view_further,
+        "beyond": beyond,
     }
     shown = view.shown_benchmarks(card)
     return environment.get_template("card.html.j2").render(card=card, shown=shown, answer=view.answer(card))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from safetyrepro.inference import BenchmarkInference, PairInference
-from safetyrepro.render.text import number, percent
+from safetyrepro.render.beyond import inferred_sentences
+from safetyrepro.render.text import inert, number, percent
 from safetyrepro.stats.support import SupportWord
 from safetyrepro.verdicts import Verdict
 
@@ -48,6 +49,8 @@ def support_sentences(inference: BenchmarkInference, entry: PairInference) -> tu
     if entry.holm is not None:
         holm = f"= {entry.holm:.3g}" if entry.holm >= SMALL else f"< {SMALL:g}"
         test += f"; Holm over {inference.family_size} pairs: p {holm}"
+    if entry.benjamini_hochberg is not None and inference.family_size and inference.family_size > 1:
+        test += f"; as an exploration, Benjamini-Hochberg: q = {entry.benjamini_hochberg:.3g}"
     sentences = [f"{test})." if entry.p_reversal is not None else "A reversal cannot be tested on these cells."]
     if entry.supported_plus is not None and entry.supported_minus is not None:
         sentences.append(
@@ -61,4 +64,7 @@ def support_sentences(inference: BenchmarkInference, entry: PairInference) -> tu
     if entry.word is SupportWord.UNRESOLVED and entry.minimum_detectable_difference is not None:
         detectable = number(entry.minimum_detectable_difference)
         sentences.append(f"A difference of {detectable} in one configuration would have been seen with probability 80%.")
+    if entry.unresolved_because:
+        sentences.append(f"Unresolved: {inert(entry.unresolved_because, 600)}.")
+    sentences += [f"Further, {sentence}." for sentence in inferred_sentences(entry, alpha=inference.alpha)]
     return tuple(sentences)
