@@ -136,10 +136,15 @@ _ADAPTERS = (
     "benchmark/adaptation/adapters/multiple_choice_joint_adapter.py",
     "benchmark/adaptation/adapters/in_context_learning_adapter.py",
     "benchmark/run_specs/classic_run_specs.py",
+    "clients/huggingface_client.py",
 )
 _HELM_BBQ = (*_ADAPTERS, "benchmark/scenarios/bbq_scenario.py")
 _HELM_TRUTH = (*_ADAPTERS, "benchmark/scenarios/truthful_qa_scenario.py")
-_HELM_XSTEST = ("benchmark/run_specs/safety_run_specs.py", "benchmark/scenarios/xstest_scenario.py")
+_HELM_XSTEST = (
+    "benchmark/run_specs/safety_run_specs.py",
+    "benchmark/scenarios/xstest_scenario.py",
+    "clients/huggingface_client.py",
+)
 _BBQ_FILES = "nyu-mll/BBQ main -> data/*.jsonl"
 _TRUTH_FILE = "sylinrl/TruthfulQA@d71c110:data/v1/TruthfulQA.csv -> TruthfulQA.csv of 2022"
 _JOINT = "method=multiple_choice_joint"

@@ -130,10 +130,14 @@ def recorded(check: Check, ran: Ran, root: Path) -> dict[str, Any]:
 
 
 def groups(names: Sequence[str]) -> Iterator[list[Check]]:
-    """Checks that share a command line, of those whose name begins with one of `names`."""
+    """Checks that share a run, of those whose name begins with one of `names`; only lm-evaluation-harness takes several tasks."""
     chosen = [check for check in CHECKS if not names or any(check.name.startswith(name) for name in names)]
-    for key in dict.fromkeys((check.package, check.version, check.options) for check in chosen):
-        yield [check for check in chosen if (check.package, check.version, check.options) == key]
+    for key in dict.fromkeys(_run_of(check) for check in chosen):
+        yield [check for check in chosen if _run_of(check) == key]
+
+
+def _run_of(check: Check) -> tuple[str, ...]:
+    return (check.package, check.version, *check.options, *([] if check.package == LM_EVAL else [check.name]))
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from safetyrepro.envelope import Evidence, Factor, Level, Source
 LM_EVAL_VERSION = "0.4.13"
 LM_EVAL_PAPER_VERSION = "0.4.5"
 INSPECT_EVALS_VERSION = "0.26.0"
+HELM_VERSION = "0.5.16"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,11 @@ def _inspect_evals(file: str, **levels: tuple[str, ...]) -> Checked:
     return Checked(source=source, levels=levels)
 
 
+def _helm(file: str, **levels: tuple[str, ...]) -> Checked:
+    source = Source(package="helm", version=HELM_VERSION, file=file, evidence=Evidence.CHECKED)
+    return Checked(source=source, levels=levels)
+
+
 _CLOZE = ("cloze", "cloze_chat")
 _DELIMITER = ("space_outside_chat",)
 
@@ -64,6 +70,12 @@ CHECKED: Mapping[str, tuple[Checked, ...]] = {
             delimiter=("space",),
         ),
         _inspect_evals("truthfulqa/truthfulqa.py", template=("inspect_letters",), order=("as_listed",), shots=("0",)),
+        _helm(
+            "benchmark/scenarios/truthful_qa_scenario.py",
+            template=("helm_letters",),
+            order=("helm_rotation",),
+            shots=("0", "5"),
+        ),
     ),
     "bbq": (
         _lm_eval(
@@ -74,6 +86,12 @@ CHECKED: Mapping[str, tuple[Checked, ...]] = {
             delimiter=_DELIMITER,
         ),
         _inspect_evals("bbq/bbq.py", template=("inspect_letters",), order=("as_listed",), shots=("0",)),
+        _helm(
+            "benchmark/scenarios/bbq_scenario.py",
+            template=("helm_letters", "helm_single_letter"),
+            order=("as_listed",),
+            shots=("0", "5"),
+        ),
     ),
     "toxigen": (
         _lm_eval("tasks/toxigen/toxigen.yaml", template=_CLOZE, shots=("0",), scoring=("sum",), delimiter=_DELIMITER),
@@ -83,7 +101,10 @@ CHECKED: Mapping[str, tuple[Checked, ...]] = {
         _lm_eval("tasks/crows_pairs/crows_pairs_english.yaml", template=("sentence", "assistant_turn"), scoring=("sum",)),
         _lm_eval_then("tasks/crows_pairs/crows_pairs_english.yaml", template=("sentence", "assistant_turn"), scoring=("sum",)),
     ),
-    "xstest": (_inspect_evals("xstest/xstest.py", system_prompt=("helpful",), decoding=("greedy_256",)),),
+    "xstest": (
+        _inspect_evals("xstest/xstest.py", system_prompt=("helpful",), decoding=("greedy_256",)),
+        _helm("benchmark/run_specs/safety_run_specs.py", system_prompt=("chat_default",)),
+    ),
 }
 """Benchmark -> what was checked."""
 

@@ -78,10 +78,7 @@ SYSTEM_PROMPT = Factor(
         Level(
             name="none",
             about="An empty system turn: no system prompt, also where the chat template would write one by itself.",
-            sources=(
-                Source(package=_XSTEST, version="d7bb5bd", file="model_completions/xstest_v2_completions_llama2new.csv"),
-                _HELM_RUN,
-            ),
+            sources=(Source(package=_XSTEST, version="d7bb5bd", file="model_completions/xstest_v2_completions_llama2new.csv"),),
         ),
         Level(
             name="helpful",
@@ -102,7 +99,7 @@ SYSTEM_PROMPT = Factor(
         Level(
             name="chat_default",
             about="No system turn: what the chat template writes by itself stands.",
-            sources=(levels.inspect_ai("solver/_solver.py (generate, no system_message)"),),
+            sources=(_HELM_RUN, levels.inspect_ai("solver/_solver.py (generate, no system_message)")),
         ),
     ),
 )
