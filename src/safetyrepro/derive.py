@@ -23,11 +23,13 @@ class Unit:
     """The benchmark."""
     configurations: tuple[Configuration, ...]
     """The members of its envelope that the loading serves."""
+    repeat: int = 0
+    """Number of the repeat; 0 is the first time."""
 
     @property
     def label(self) -> str:
         """What it is, in words; names the unit's parts in the store."""
-        return f"{self.load.label} on {self.benchmark.spec.name}"
+        return f"{self.load.label} on {self.benchmark.spec.name}" + (f", repeat {self.repeat}" if self.repeat else "")
 
     @property
     def judge_requests(self) -> JudgeRequests | None:
@@ -105,7 +107,7 @@ def _records(unit: Unit, configuration: Configuration, item: Item, responses: Se
                 item_id=item.id,
                 cluster=item.cluster,
                 stratum=item.stratum,
-                repeat=0,
+                repeat=unit.repeat,
                 value=outcome.value,
                 weight=outcome.weight,
                 status=outcome.status,

@@ -17,6 +17,12 @@ Models = Annotated[str | None, typer.Option("--models", help="A,B: only these mo
 Items = Annotated[int | None, typer.Option("--items", min=1, help="Size of each benchmark's subset.")]
 TierName = Annotated[str | None, typer.Option("--tier", help="core or stress: only this tier.")]
 DataFolder = Annotated[Path | None, typer.Option("--data", help="Folder with one folder of data for each benchmark.")]
+Repeats = Annotated[
+    int | None,
+    typer.Option(
+        "--repeat", min=1, help="Ask every cell so many times, each under another batch order: the placebo flip rate."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 Where = Annotated[
     list[str] | None, typer.Option("--where", help="FACTOR=LEVEL[,LEVEL]: read only these configurations. Repeatable.")

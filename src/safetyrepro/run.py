@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,14 +11,18 @@ from typing import Protocol
 
 from safetyrepro.backends import backend_module
 from safetyrepro.backends.base import Backend, Encoded, ModelIdentity, short_digest
+from safetyrepro.batching import ask_groups, repeat_key
 from safetyrepro.derive import Answers, Unit, judgements_wanted, unit_records
+from safetyrepro.errors import ExecutorError
+from safetyrepro.executors.base import Executor, Opening
+from safetyrepro.executors.local import LocalExecutor
 from safetyrepro.manifest import Manifest, ModelEntry, TokenCounts
 from safetyrepro.parquet import write_whole
 from safetyrepro.plan import LoadPlan, Plan, cell_requests
 from safetyrepro.records import Request, Response
 from safetyrepro.stamp import make_stamp, now, stamp_time
 from safetyrepro.store import STUDY, Store
-from safetyrepro.study import ModelSpec, write_study
+from safetyrepro.study import EngineSpec, ModelSpec, write_study
 
 
 class Progress(Protocol):
@@ -46,7 +51,7 @@ class Silent:
         """Say nothing."""
 
 
-def run(plan: Plan, folder: Path, *, progress: Progress | None = None) -> Store:
+def run(plan: Plan, folder: Path, *, progress: Progress | None = None, executor: Executor | None = None) -> Store:
     """Carry a plan out into a store.
 
     Parameters
@@ -57,6 +62,8 @@ def run(plan: Plan, folder: Path, *, progress: Progress | None = None) -> Store:
         The store's folder; where it holds the same study, only what is absent is asked.
     progress : Progress, optional
         Who is told how far it is.
+    executor : Executor, optional
+        Where loads are carried out; None is this process. The finished store does not depend on it.
 
     Returns
     -------
@@ -66,6 +73,8 @@ def run(plan: Plan, folder: Path, *, progress: Progress | None = None) -> Store:
     ------
     ModelError, MissingDependency
         If a model cannot be loaded.
+    ExecutorError
+        If a cluster lost its workers too often; what was answered is in the store.
     StoreError
         If the folder is occupied, or a part is damaged.
     """
@@ -73,12 +82,14 @@ def run(plan: Plan, folder: Path, *, progress: Progress | None = None) -> Store:
     store = Store.create(folder, _manifest(plan))
     with store.writing():
         write_study(plan.study, folder / STUDY)
-        shared = _Run(plan, store, {response.key: response for response in store.responses()}, progress)
-        waiting = [entry for load in plan.loads for entry in _run_load(shared, load)]
+        answered = {response.key: response for response in store.responses()}
+        shared = _Run(plan, store, answered, progress, executor or LocalExecutor())
+        found = shared.executor.spread(lambda load: _run_load(shared, load), plan.loads)
+        waiting = [entry for load in found for entry in load]
         if waiting and plan.judge is not None:
             _run_judge(shared, plan.judge, waiting)
         finished = store.manifest.stamp.model_copy(update={"finished": stamp_time(now())})
-        store.update({"stamp": finished, "complete": True})
+        store.update({"stamp": finished, "complete": True, **_in_plan_order(plan, store.manifest)})
         _write_lock(store)
     return store
 
@@ -113,6 +124,18 @@ class _Run:
     store: Store
     answered: dict[str, Response]
     progress: Progress
+    executor: Executor
+
+    def open(self, load: LoadPlan, engine: EngineSpec) -> Backend:
+        """Load a model, wherever the executor has room."""
+        opening = Opening(
+            backend=self.plan.study.backend,
+            model=load.model,
+            settings=dict(load.settings),
+            engine=engine,
+            folder=self.plan.folder,
+        )
+        return self.executor.open(opening)
 
     def asking(self, backend: Backend) -> _Asking:
         """Something that asks one backend what the store lacks."""
@@ -120,25 +143,33 @@ class _Run:
 
 
 def _run_load(run: _Run, load: LoadPlan) -> list[_Waiting]:
-    """Ask one loading everything; units that need no judge are scored at once."""
+    """Ask one loading everything, on each device that it is asked on; units that need no judge are scored at once."""
     plan = run.plan
-    module = backend_module(plan.study.backend)
-    waiting = []
-    run.progress.note(f"loading {load.label}")
-    with module.open_backend(load.model, dict(load.settings), plan.study.engine, folder=plan.folder) as backend:
-        _remember_load(run.store, load, backend.identity)
-        asking = run.asking(backend)
-        for benchmark in plan.benchmarks:
-            unit = Unit(load, benchmark, plan.configurations(load, benchmark))
-            if not unit.configurations:
-                continue
-            answers = asking.ask(unit.label, _wanted(unit))
-            if plan.judge is not None and judgements_wanted(unit, answers):
-                waiting.append(_Waiting(unit, answers))
-            else:
-                run.store.replace_records(unit_records(unit, answers, None), unit.label)
-        asking.count()
+    waiting: list[_Waiting] = []
+    for device, repeats in plan.study.devices:
+        run.progress.note(f"loading {load.label}" + (f" on {device} for repeats" if 0 not in repeats else ""))
+        engine = plan.study.engine.model_copy(update={"device": device})
+        with run.open(load, engine) as backend:
+            with run.store.changing:
+                _remember_load(run.store, load, backend.identity, first=0 in repeats)
+            asking = run.asking(backend)
+            for repeat in repeats:
+                waiting += _run_units(run, load, asking, repeat)
+            asking.count()
     return waiting
+
+
+def _run_units(run: _Run, load: LoadPlan, asking: _Asking, repeat: int) -> Iterator[_Waiting]:
+    """Ask every unit of a loading once; gives those that wait for a judge."""
+    for benchmark in run.plan.benchmarks:
+        unit = Unit(load, benchmark, run.plan.configurations(load, benchmark), repeat)
+        if not unit.configurations:
+            continue
+        answers = asking.ask(unit.label, _wanted(unit), repeat=repeat)
+        if run.plan.judge is not None and judgements_wanted(unit, answers):
+            yield _Waiting(unit, answers)
+        else:
+            run.store.replace_records(unit_records(unit, answers, None), unit.label)
 
 
 def _run_judge(run: _Run, judge: ModelSpec, waiting: Sequence[_Waiting]) -> None:
@@ -146,13 +177,17 @@ def _run_judge(run: _Run, judge: ModelSpec, waiting: Sequence[_Waiting]) -> None
     module = backend_module(run.plan.study.backend)
     load = LoadPlan(judge, tuple((factor.name, factor.levels[0].name) for factor in module.FACTORS))
     run.progress.note(f"loading the judge {load.label}")
-    with module.open_backend(judge, dict(load.settings), run.plan.study.engine, folder=run.plan.folder) as backend:
+    with run.open(load, run.plan.study.engine) as backend:
         _remember_load(run.store, load, backend.identity)
         asking = run.asking(backend)
         for entry in waiting:
-            judged = asking.ask(f"{judge.name} judging {entry.unit.label}", judgements_wanted(entry.unit, entry.answers))
+            judged = asking.ask(_judging(judge, entry.unit.label), judgements_wanted(entry.unit, entry.answers))
             run.store.replace_records(unit_records(entry.unit, entry.answers, judged), entry.unit.label)
         asking.count()
+
+
+def _judging(judge: ModelSpec, label: str) -> str:
+    return f"{judge.name} judging {label}"
 
 
 def _wanted(unit: Unit) -> dict[Request, None]:
@@ -173,16 +208,16 @@ class _Asking:
     progress: Progress
     group_size: int
 
-    def ask(self, label: str, wanted: dict[Request, None]) -> Answers:
+    def ask(self, label: str, wanted: dict[Request, None], *, repeat: int = 0) -> Answers:
         """Ask what is absent, group by group; every group is in the store before the next is asked."""
         encoded = dict(zip(wanted, self.backend.encode(list(wanted)), strict=True))
+        if repeat:
+            encoded = {q: dataclasses.replace(entry, key=repeat_key(entry.key, repeat)) for q, entry in encoded.items()}
         different = {entry.key: entry for entry in encoded.values()}
         self.progress.begin(label, len(different), sum(key in self.answered for key in different))
-        # Neighbours share prefixes, so a group of neighbours shares the most work. Groups are cut before it is known what is
-        # absent: a resumed run then batches, and rounds, exactly as an undisturbed one.
-        ordered = sorted(different.values(), key=_neighbourhood)
-        for start in range(0, len(ordered), self.group_size):
-            self._ask_group([e for e in ordered[start : start + self.group_size] if e.key not in self.answered], label)
+        # Groups are cut before it is known what is absent: a resumed run then batches, and rounds, exactly as an undisturbed one.
+        for group in ask_groups(list(different.values()), size=self.group_size, repeat=repeat):
+            self._ask_group([entry for entry in group if entry.key not in self.answered], label)
         return Answers({request: entry.key for request, entry in encoded.items()}, self.answered)
 
     def _ask_group(self, group: Sequence[Encoded], label: str) -> None:
@@ -200,11 +235,8 @@ class _Asking:
             self.progress.note(note)
         counts = getattr(self.backend, "counters", None)
         if isinstance(counts, TokenCounts):
-            self.store.update({"tokens": _added(self.store.manifest.tokens, counts)})
-
-
-def _neighbourhood(entry: Encoded) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
-    return entry.request.kind.value, entry.context_ids, entry.continuation_ids
+            with self.store.changing:
+                self.store.update({"tokens": self.store.manifest.tokens.plus(counts)})
 
 
 def _answers(backend: Backend, group: Sequence[Encoded]) -> Iterator[Response]:
@@ -212,6 +244,8 @@ def _answers(backend: Backend, group: Sequence[Encoded]) -> Iterator[Response]:
     try:
         yield from list(backend.answer(group))
         return
+    except ExecutorError:
+        raise
     except Exception as error:  # noqa: BLE001 (the one place where whatever a model library raises becomes a record)
         if len(group) == 1:
             yield _failure(group[0], error)
@@ -232,7 +266,15 @@ def _failure(entry: Encoded, error: Exception) -> Response:
     )
 
 
-def _remember_load(store: Store, load: LoadPlan, identity: ModelIdentity) -> None:
+def _remember_load(store: Store, load: LoadPlan, identity: ModelIdentity, *, first: bool = True) -> None:
+    """Tell the manifest what was loaded; where repeats run on another device, their device stands beside the first one."""
+    if not first:
+        known = [
+            _with_device(e, identity) if (e.name, e.load) == (load.model.name, dict(load.settings)) else e
+            for e in store.manifest.loads
+        ]
+        store.update({"loads": tuple(known)})
+        return
     entry = ModelEntry(
         name=load.model.name,
         load=dict(load.settings),
@@ -250,9 +292,22 @@ def _remember_load(store: Store, load: LoadPlan, identity: ModelIdentity) -> Non
     store.update({"loads": (*others, entry)})
 
 
-def _added(one: TokenCounts, other: TokenCounts) -> TokenCounts:
-    fields = TokenCounts.model_fields
-    return TokenCounts(**{name: getattr(one, name) + getattr(other, name) for name in fields})
+def _with_device(entry: ModelEntry, identity: ModelIdentity) -> ModelEntry:
+    return entry.model_copy(update={"device": f"{entry.device}; repeats on {identity.device}"})
+
+
+def _in_plan_order(plan: Plan, manifest: Manifest) -> dict[str, object]:
+    """Parts and loads in the order of the plan, each part once: loads that ran side by side leave no trace of who was first."""
+    repeats = [repeat for _, some in plan.study.devices for repeat in some]
+    labels = [Unit(load, one, (), repeat).label for load in plan.loads for repeat in repeats for one in plan.benchmarks]
+    judging = [_judging(plan.judge, label) for label in labels] if plan.judge is not None else []
+    rank = {label: place for place, label in enumerate([*labels, *judging])}
+    parts = sorted(manifest.parts, key=lambda part: rank.get(part.unit, -1))
+    # Two names for one model may have been asked at once; their answers are one file. Records differ by the name.
+    kept = {(part.kind, part.name, part.unit if part.kind == "records" else ""): part for part in reversed(parts)}
+    names = [(load.model.name, dict(load.settings)) for load in plan.loads]
+    loads = sorted(manifest.loads, key=lambda e: names.index((e.name, e.load)) if (e.name, e.load) in names else len(names))
+    return {"parts": tuple(reversed(kept.values())), "loads": tuple(loads)}
 
 
 def _write_lock(store: Store) -> None:

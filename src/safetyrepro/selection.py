@@ -22,8 +22,9 @@ def narrowed(
     models: Sequence[str] = (),
     items: int | None = None,
     data: Path | None = None,
+    repeats: int | None = None,
 ) -> Study:
-    """The same study with fewer models, benchmarks or items.
+    """The same study with fewer models, benchmarks or items, or more repeats.
 
     Parameters
     ----------
@@ -37,6 +38,8 @@ def narrowed(
         Upper limit of each benchmark's subset.
     data : Path, optional
         A folder with one folder of data for each benchmark; takes the place of what the study says.
+    repeats : int, optional
+        Times that every cell is asked; takes the place of what the study says.
 
     Raises
     ------
@@ -51,7 +54,8 @@ def narrowed(
         spec.model_copy(update={**changes, **({"data": str((data / spec.name).resolve())} if data is not None else {})})
         for spec in chosen
     ]
-    return study.model_copy(update={"benchmarks": specs, "models": _kept(study.models, models, "--models", "model")})
+    kept = {"benchmarks": specs, "models": _kept(study.models, models, "--models", "model")}
+    return study.model_copy(update=kept if repeats is None else {**kept, "repeats": repeats})
 
 
 def _kept(entries: Sequence[_Named], names: Sequence[str], option: str, noun: str) -> list[_Named]:

@@ -85,6 +85,8 @@ class EngineSpec(Document):
 
     device: str = "auto"
     """``auto``, ``cpu``, ``cuda`` or ``cuda:N``."""
+    repeat_device: str | None = None
+    """Device of the repeats, where a study has some; None is the same one."""
     batch_tokens: Annotated[int, Field(gt=0)] = 4096
     """Upper limit of tokens in one forward pass."""
     threads: Annotated[int, Field(gt=0)] | None = None
@@ -122,12 +124,23 @@ class Study(Document):
     """Factors of the stage LOAD that are varied: dtype, quantization."""
     benchmarks: list[BenchmarkSpec] = Field(min_length=1)
     """The benchmarks."""
+    repeats: Annotated[int, Field(ge=1, le=100)] = 1
+    """Times that every cell is asked: each further one under another batch order, so that the card can print the placebo flip rate."""
     engine: EngineSpec = EngineSpec()
     """How requests are carried out."""
     judge: ModelSpec | None = None
     """The model that judges answers, for scoring rules that need one; None leaves those rules out, and the card says so."""
     failure_policy: Literal["wrong", "dropped", "dropped_pairwise"] = "wrong"
     """How unreadable answers count in the verdicts; the card shows the others beside it."""
+
+    @property
+    def devices(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Every device with the repeats that it carries out; the first time is 0."""
+        times = tuple(range(self.repeats))
+        other = self.engine.repeat_device
+        if other in {None, self.engine.device} or self.repeats == 1:
+            return ((self.engine.device, times),)
+        return (self.engine.device, times[:1]), (str(other), times[1:])
 
     @field_validator("models")
     @classmethod
