@@ -24,7 +24,8 @@ UNSTATED = 10**9
 """Tokenizers state a larger number where they mean that they do not know."""
 DEFAULT_TOP_K = 50
 """What transformers samples from where a model's generation settings are silent."""
-BATCH = 20_000
+BATCH = 256
+"""Texts that are tokenized at once: what a tokenizer says beside the ids takes many times their memory."""
 NO_SYSTEM = {"role": Role.SYSTEM.value, "content": ""}
 """How a conversation says that it wants no system prompt, which is more than to bring none."""
 MARK = "system prompt goes here"
@@ -141,10 +142,12 @@ class Encoder:
                 texts[split.context + split.continuation] = None
         unique = [text for text in texts if text]
         ids: dict[str, list[int]] = {"": []}
+        # One object for each number that occurs: a list of fresh integers takes five times the memory of a list of known ones.
+        numbers: dict[int, int] = {}
         for start in range(0, len(unique), BATCH):
             part = unique[start : start + BATCH]
-            found = self._tokenizer(part, add_special_tokens=False, verbose=False)["input_ids"]
-            ids.update(zip(part, found, strict=True))
+            found = self._tokenizer(part, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+            ids.update((text, [numbers.setdefault(n, n) for n in row]) for text, row in zip(part, found, strict=True))
         return ids
 
     def _encoded(self, request: Request, split: Split, ids: Mapping[str, list[int]]) -> Encoded:
