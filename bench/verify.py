@@ -1,6 +1,6 @@
 """Time to verify a card of 612 cells: from its scores alone, and from its item rows, with the shipped verifier.
 
-    python bench/verify.py [--items 800]
+    python bench/verify.py [--items 800] [--out bench/results/verify.json]
 
 The grid is that of the paper's study: three models, four benchmarks of 48 configurations and one of 12.
 """
@@ -8,11 +8,13 @@ The grid is that of the paper's study: three models, four benchmarks of 48 confi
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from machine import machine
 
 from safetyrepro import verify_card
 from safetyrepro.analysis import AnalysisOptions, analyze
@@ -81,21 +83,37 @@ def made_envelope(name: str) -> Envelope:
     return Envelope(benchmark=name, factors=factors, configurations=tuple(members))
 
 
+def timed(folder: Path, *, rows: bool) -> dict[str, object]:
+    """Seconds that the shipped verifier takes on the card in a folder, and what it says."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    told = verify_card.verify(folder)
+    return {
+        "from": "items" if rows else "scores",
+        "cpu_seconds": round(time.process_time() - cpu, 3),
+        "wall_seconds": round(time.perf_counter() - wall, 3),
+        "rows_mb": round(sum(path.stat().st_size for path in folder.glob("rows*")) / 1e6, 2),
+        "card_mb": round((folder / "card.json").stat().st_size / 1e6, 2),
+        "says": told,
+    }
+
+
 def main() -> None:
-    """Make both cards and time the verifier on each."""
+    """Make both cards, time the verifier on each, and write what was measured with the machine."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=800)
-    store = MadeStore(parser.parse_args().items)
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    store = MadeStore(asked.items)
     analysis = analyze(store, LEAN)
-    for word, rows in (("scores", False), ("items", True)):
+    measured = []
+    for rows in (False, True):
         with tempfile.TemporaryDirectory() as folder:
             publish(store, analysis, Path(folder), options=LEAN, rows=rows)
-            size = sum(path.stat().st_size for path in Path(folder).glob("rows*"))
-            cpu, wall = time.process_time(), time.perf_counter()
-            told = verify_card.verify(Path(folder))
-            print(
-                f"612 cells from {word}: {time.process_time() - cpu:.2f} s CPU, {time.perf_counter() - wall:.2f} s wall; rows {size / 1e6:.1f} MB; {told}"
-            )
+            measured.append(timed(Path(folder), rows=rows))
+            print(measured[-1])
+    if asked.out:
+        document = {"cells": 612, "items_per_cell": asked.items, "machine": machine(), "measured": measured}
+        asked.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from safetyrepro.manifest import NOT_RECORDED, BenchmarkEntry, DataEntry, ModelE
 from safetyrepro.notebook import notebook_table
 from safetyrepro.records import ItemRecord
 from safetyrepro.rows import RowsEntry
-from safetyrepro.sentences import LIMITS, headline
+from safetyrepro.sentences import LIMITS, headline, recompute_commands
 from safetyrepro.store import Store
 from safetyrepro.study import Document
 from safetyrepro.verdicts import ClaimResult, Settings
@@ -216,7 +216,7 @@ def make_card(
         tokens=manifest.tokens,
         undisclosed=manifest.undisclosed,
         limits=LIMITS,
-        recompute=_recompute(manifest.source),
+        recompute=recompute_commands(manifest, analysis, rows=rows is not None, claims=bool(decisions)),
         rows=rows,
         decisions=tuple(decisions),
     )
@@ -308,11 +308,6 @@ def _over_items(digests: Sequence[tuple[str, str]]) -> str:
         return NOT_RECORDED
     text = "\n".join(f"{item}\t{digest}" for item, digest in sorted(digests))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _recompute(source: str) -> tuple[str, ...]:
-    again = "safetyrepro run study.yaml" if source == "run" else f"safetyrepro ingest {source} RESULTS -o STORE"
-    return (again, "safetyrepro card STORE -o card", "safetyrepro verify card --store STORE", "python3 card/verify.py card")
 
 
 def cell_fields(card: GridCard, benchmark: BenchmarkCard, cell: CellCard) -> dict[str, str]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from safetyrepro.analysis import BenchmarkAnalysis
+from shlex import quote
+
+from safetyrepro.analysis import Analysis, BenchmarkAnalysis
+from safetyrepro.estimands import Estimand
+from safetyrepro.manifest import Manifest
 from safetyrepro.verdicts import Verdict
 
 LIMITS = (
@@ -56,3 +60,46 @@ def verdict_sentence(verdict: Verdict) -> str:
     return (
         f"{text}: two evaluators who choose independently would publish opposite verdicts {verdict.flip_rate:.0%} of the time."
     )
+
+
+def recompute_commands(manifest: Manifest, analysis: Analysis, *, rows: bool, claims: bool) -> tuple[str, ...]:
+    """Commands that make a card again, with the options under which it was made, and those that check it.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Of the store.
+    analysis : Analysis
+        What the card shows of it; its conditions are repeated.
+    rows : bool
+        Whether the card carries rows.
+    claims : bool
+        Whether it carries decisions.
+
+    Returns
+    -------
+    tuple of str
+        Every foreign text is quoted for a shell.
+    """
+    card = ["safetyrepro card STORE -o card"]
+    conditions = [f"{factor}={','.join(levels)}" for factor, levels in analysis.where.items()]
+    card += [f"--where {quote(condition)}" for condition in conditions]
+    card += ["--claims claims.yaml"] if claims else []
+    card += [] if rows else ["--no-rows"]
+    return (_measure_again(manifest), " ".join(card), "safetyrepro verify card --store STORE", "python3 card/verify.py card")
+
+
+def _measure_again(manifest: Manifest) -> str:
+    """A table says neither its range nor which direction is safer, so both are repeated; a known format says both itself."""
+    if manifest.source == "run":
+        return "safetyrepro run study.yaml"
+    if manifest.source != "table":
+        return "safetyrepro ingest auto RESULTS -o STORE"
+    told = ["safetyrepro ingest table RESULTS -o STORE"]
+    for entry in manifest.benchmarks:
+        asked, usual = entry.estimands[0], Estimand(name="", about="")
+        if (asked.low, asked.high) != (usual.low, usual.high):
+            told.append(f"--range {quote(f'{entry.name}={asked.low},{asked.high}')}")
+        if asked.orientation != usual.orientation:
+            told.append(f"--orientation {quote(f'{entry.name}={asked.orientation}')}")
+    return " ".join(told)

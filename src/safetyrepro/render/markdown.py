@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from safetyrepro.analysis import Analysis
 from safetyrepro.card import BenchmarkCard, FactorCard, GridCard
 from safetyrepro.render.support import support_of, support_sentences, support_words
-from safetyrepro.render.text import counted, markdown_text, number, percent, statuses_text
+from safetyrepro.render.text import counted, inert, markdown_text, number, percent, statuses_text
 from safetyrepro.render.view import (
     Shown,
     answer,
@@ -207,6 +207,6 @@ def _closing(card: GridCard) -> list[str]:
         "## How to recompute",
         "",
         "```",
-        *card.recompute,
+        *(inert(command, 2000) for command in card.recompute),
         "```",
     ]
