@@ -9,6 +9,7 @@
     ├── StoreError         a store is damaged, occupied, or not a store
     ├── ModelError         a checkpoint or server cannot be used as asked
     │   └── RequestFailed  one request could not be answered; the run goes on
+    ├── ExecutorError      a cluster cannot be reached, or its workers were lost
     ├── ClaimError         a claim cannot be read or does not fit its card
     ├── CardError          a card is unreadable or fails its own digests
     └── MissingDependency  an optional library is not installed
@@ -42,6 +43,10 @@ class SafetyReproError(Exception):
         self.expected = expected
         self.remedy = remedy
         super().__init__(self.sentence)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # An error crosses from a worker's process with its four parts; the default would keep only the sentence.
+        return _received, (type(self), dict(self.__dict__))
 
     @property
     def sentence(self) -> str:
@@ -79,6 +84,10 @@ class RequestFailed(ModelError):
     """One request could not be answered; its record says FAILED and why, and the run goes on."""
 
 
+class ExecutorError(SafetyReproError):
+    """A cluster cannot be reached, or its workers were lost more often than is patient."""
+
+
 class ClaimError(SafetyReproError):
     """A claim cannot be read, or does not fit the card it is held against."""
 
@@ -98,6 +107,13 @@ class MissingDependency(SafetyReproError):
         )
         self.library = library
         self.extra = extra
+
+
+def _received(kind: type[SafetyReproError], parts: dict[str, object]) -> SafetyReproError:
+    error = kind.__new__(kind)
+    error.__dict__.update(parts)
+    error.args = (error.sentence,)
+    return error
 
 
 def printable(text: str) -> str:

@@ -151,6 +151,10 @@ class TokenCounts(Document):
     generated: int = 0
     """Tokens drawn by the model."""
 
+    def plus(self, other: TokenCounts) -> TokenCounts:
+        """Both together, field by field."""
+        return TokenCounts(**{name: getattr(self, name) + getattr(other, name) for name in TokenCounts.model_fields})
+
 
 class Manifest(Document):
     """What a store holds."""

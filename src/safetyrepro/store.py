@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,12 +51,14 @@ class Store:
 
     Notes
     -----
-    Use `open_store` for an existing one and `Store.create` for a new one. Only `writing` admits changes.
+    Use `open_store` for an existing one and `Store.create` for a new one. Only `writing` admits changes. Threads of the writing
+    process take turns: each method holds `changing` while it writes, and whoever reads the manifest in order to change it holds it too.
     """
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
         self.manifest = manifest
+        self.changing = threading.RLock()
 
     @classmethod
     def create(cls, folder: Path, manifest: Manifest) -> Store:
@@ -119,27 +122,26 @@ class Store:
 
     def update(self, changes: Mapping[str, object]) -> None:
         """Change fields of the manifest, by name, and write it."""
-        self.manifest = self.manifest.model_copy(update=changes)
-        self.save()
+        with self.changing:
+            self.manifest = self.manifest.model_copy(update=changes)
+            self.save()
 
     def add_responses(self, responses: Sequence[Response], unit: str) -> None:
         """Add responses as one finished part."""
         if responses:
-            self._add(_entry("responses", write_responses(self.folder / "responses", responses), unit))
+            with self.changing:
+                self._add(_entry("responses", write_responses(self.folder / "responses", responses), unit))
 
     def add_prompts(self, texts: dict[str, str], unit: str) -> None:
         """Add rendered prompts by their digests as one finished part."""
         if texts:
-            self._add(_entry("prompts", write_texts(self.folder / "prompts", texts), unit))
+            with self.changing:
+                self._add(_entry("prompts", write_texts(self.folder / "prompts", texts), unit))
 
     def replace_records(self, records: Sequence[ItemRecord], unit: str) -> None:
         """Write the records of a unit; a part of the same unit that holds other records is superseded."""
-        entry = _entry("records", write_records(self.folder / "records", records), unit)
-        stale = [part for part in self.manifest.parts if part.kind == "records" and part.unit == unit and part != entry]
-        self.update({"parts": (*(part for part in self.manifest.parts if part not in stale and part != entry), entry)})
-        for part in stale:
-            if all(part.name != kept.name for kept in self.manifest.parts):
-                (self.folder / "records" / part.name).unlink(missing_ok=True)
+        with self.changing:
+            self._replace_records(records, unit)
 
     def responses(self) -> Iterator[Response]:
         """Every stored response, part by part."""
@@ -184,6 +186,14 @@ class Store:
     def _add(self, entry: PartEntry) -> None:
         if entry not in self.manifest.parts:
             self.update({"parts": (*self.manifest.parts, entry)})
+
+    def _replace_records(self, records: Sequence[ItemRecord], unit: str) -> None:
+        entry = _entry("records", write_records(self.folder / "records", records), unit)
+        stale = [part for part in self.manifest.parts if part.kind == "records" and part.unit == unit and part != entry]
+        self.update({"parts": (*(part for part in self.manifest.parts if part not in stale and part != entry), entry)})
+        for part in stale:
+            if all(part.name != kept.name for kept in self.manifest.parts):
+                (self.folder / "records" / part.name).unlink(missing_ok=True)
 
     def _adopt_orphans(self) -> None:
         """Take in parts that were renamed into place just before a kill; drop unfinished ones."""

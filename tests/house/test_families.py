@@ -11,7 +11,7 @@ import pytest
 
 from house.source import PACKAGE, Module, modules_below, report
 
-FAMILIES = ("benchmarks", "backends", "harnesses")
+FAMILIES = ("benchmarks", "backends", "harnesses", "executors")
 ELSEWHERE = {"table"}
 """Read by a command of its own, since no package wrote it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,7 +21,7 @@ class BarProgress:
         assert isinstance(console, Console)
         self._bar = bar
         self._console = console
-        self._task: int | None = None
+        self._tasks: dict[int, int] = {}
 
     def begin(self, label: str, total: int, done: int) -> None:
         """Start the bar of a unit; what the store holds already counts as done."""
@@ -28,14 +29,15 @@ class BarProgress:
         stored = f" [dim]({done} in the store)[/dim]" if done else ""
         if not self._console.is_terminal:
             self._console.print(f"{label}: {total - done} requests to ask, {done} in the store", highlight=False)
-        self._task = self._bar.add_task(f"{label}{stored}", total=total, completed=done)
+        self._tasks[threading.get_ident()] = self._bar.add_task(f"{label}{stored}", total=total, completed=done)
 
     def advance(self, count: int) -> None:
-        """Move the bar."""
-        if self._task is not None:
+        """Move the bar of the unit that the calling thread began."""
+        task = self._tasks.get(threading.get_ident())
+        if task is not None:
             from rich.progress import TaskID
 
-            self._bar.advance(TaskID(self._task), count)
+            self._bar.advance(TaskID(task), count)
 
     def note(self, text: str) -> None:
         """Print a line above the bars."""
