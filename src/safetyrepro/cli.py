@@ -27,6 +27,7 @@ from safetyrepro.commands import (
     rerun,
     run,
     schema,
+    sign,
     verify,
 )
 from safetyrepro.errors import SafetyReproError, printable
@@ -77,6 +78,7 @@ app.command(name="analyze")(analyze.analyze)
 app.command(name="card")(card.card)
 app.command(name="gate")(gate.gate)
 app.command(name="verify")(verify.verify)
+app.command(name="sign")(sign.sign)
 app.command(name="rerun")(rerun.rerun)
 app.command(name="repair")(repair.repair)
 app.command(name="design")(design.design)

@@ -19,10 +19,11 @@ from safetyrepro.parquet import write_whole
 from safetyrepro.render.files import CardPaths, write_card
 from safetyrepro.rows import make_rows
 from safetyrepro.scores import FailurePolicy
+from safetyrepro.signature import STATEMENT
 from safetyrepro.store import Store
 from safetyrepro.verdicts import Claim
 
-STATEMENT, METADATA = "card.intoto.json", "model-card-metadata.yaml"
+METADATA = "model-card-metadata.yaml"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:safetyrepro:gridcard:v1"
 Json = Mapping[str, object]

@@ -13,18 +13,26 @@ def verify(
     store: Annotated[
         Path | None, typer.Option("--store", help="The store that the card was made from: then every field is compared.")
     ] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", help="A public key in PEM: then the card must be signed by it (`safetyrepro sign`).")
+    ] = None,
 ) -> None:
     """Compute every verdict of a card again, from its own rows, and say OK or the first place that differs.
 
     Both halves are computed: what was counted, and what was inferred from the items with the seed that the card states.
-    verify.py in the card's folder checks the first half without this package. Exit code 0: OK. 1: it differs. 2: unreadable.
+    verify.py in the card's folder checks the first half without this package. Exit code 0: OK. 1: it differs. 2:
+    unreadable, or not signed by the key.
     """
     from safetyrepro.render.text import inert
+    from safetyrepro.signature import check_signature
     from safetyrepro.store import open_store
     from safetyrepro.verify import verify as verify_card
 
     found = verify_card(card, open_store(store) if store else None)
     for line in found.checked:
         typer.echo(f"agrees: {inert(line, 400)}")
+    if key is not None and found.ok:
+        signed = check_signature(card if card.is_dir() else card.parent, key)
+        typer.echo(f"signed: {inert(', '.join(signed.files))} by the key {signed.key[:16]}")
     typer.echo("OK" if found.ok else f"DIFFERS at {inert(found.differs, 600)}")
     raise typer.Exit(0 if found.ok else 1)
