@@ -364,3 +364,26 @@ def test_a_choice_that_fits_nothing_or_too_much_lists_what_there_is(tmp_path: Pa
     (tmp_path / "x.json").write_text("{}")
     with pytest.raises(SafetyReproError, match="not a result file"):
         read_side(tmp_path / "x.json", Choice(), name="A")
+
+
+def test_the_order_in_which_a_log_lists_options_is_no_other_prompt(tmp_path: Path) -> None:
+    for name, turned in (("a", False), ("b", True)):
+        records = written.lm_eval_records()
+        for record in records:
+            pairs = [[f"Q: {record['doc_id']}\nA:", " one"], [f"Q: {record['doc_id']}\nA:", " two"]]
+            record["arguments"] = pairs
+            if turned:
+                record["arguments"] = pairs[::-1]
+                record["doc"]["choices"].reverse()
+                record["resps"].reverse()
+                record["filtered_resps"].reverse()
+                record["target"] = "0"
+        folder = tmp_path / name
+        folder.mkdir()
+        written.lm_eval_results(folder)
+        path = folder / "samples_toy_2025-01-02T03-04-05.678901.jsonl"
+        path.write_text("\n".join(json.dumps(record) for record in records))
+    choice = Choice(estimand="accuracy", where={"scoring": ("sum",)})
+    found = explain(*(read_side(tmp_path / name, choice, name=name) for name in "ab"))
+    assert [part.cause for part in found.parts] == [Relation.SAME.value]
+    assert found.example is None

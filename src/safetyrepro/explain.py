@@ -16,9 +16,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from safetyrepro.envelope import Stage
 from safetyrepro.errors import IngestError
-from safetyrepro.harnesses.base import STAGES, UNRECORDED
 from safetyrepro.harnesses.content import normalised
 from safetyrepro.harnesses.rules import Answer, gold_places, recognised, score
 from safetyrepro.match import Question, match_items
@@ -26,6 +24,7 @@ from safetyrepro.prompts import Difference, Relation, first_difference, relation
 from safetyrepro.records import Status
 from safetyrepro.scores import FailurePolicy
 from safetyrepro.sides import Side, SideItem, mean_under, policy_of
+from safetyrepro.unresolved import Setting, behind, differing, fewest_runs, open_questions
 
 ITEMS = "items not shared"
 POLICY = "failure policy"
@@ -81,7 +80,7 @@ class Explanation:
     """Items of B alone."""
     parts: tuple[GapPart, ...]
     """What the gap is made of, the largest first; they add up to `gap`."""
-    settings: tuple[tuple[str, str, str], ...]
+    settings: tuple[Setting, ...]
     """Factors on which the sides differ: name, level of A, level of B."""
     example: PromptExample | None
     """The first shared item whose prompts differ; None where none do, or none are recorded."""
@@ -159,14 +158,14 @@ def explain(a: Side, b: Side) -> Explanation:
         _number(b, [pair.b for pair in shared], policies[1]),
     )
     reports = tuple(mean if side.reported is None else side.reported for side, mean in zip((a, b), means, strict=True))
-    game = _Game(shared, policies, worst=a.worst)
+    settings = differing(a.settings, b.settings)
+    game = _Game(shared, policies, worst=a.worst, hidden=behind(settings))
     parts = [
         GapPart(cause=AGGREGATION, amount=(reports[0] - means[0]) - (reports[1] - means[1]), n_items=len(shared)),
         GapPart(cause=ITEMS, amount=(means[0] - commons[0]) - (means[1] - commons[1]), n_items=sum(n_only)),
         *game.parts(),
     ]
     kept = [part for part in parts if part.amount != 0 or part.cause not in (AGGREGATION, ITEMS)]
-    differing = _differing(a, b)
     return Explanation(
         a=a.describe(),
         b=b.describe(),
@@ -176,10 +175,10 @@ def explain(a: Side, b: Side) -> Explanation:
         n_only_a=n_only[0],
         n_only_b=n_only[1],
         parts=tuple(sorted(kept, key=lambda part: -abs(part.amount))),
-        settings=differing,
+        settings=settings,
         example=_example(shared),
-        open=_open(game, differing),
-        runs=_runs(game, differing),
+        open=open_questions(game.players, settings, recognised=game.rules is not None),
+        runs=fewest_runs(game.players, settings),
     )
 
 
@@ -220,12 +219,13 @@ def _number(side: Side, items: Sequence[SideItem], policy: FailurePolicy) -> flo
 class _Game:
     """The shared items under every mixture of the two sides' differences."""
 
-    def __init__(self, shared: Sequence[_Shared], policies: tuple[FailurePolicy, FailurePolicy], *, worst: float) -> None:
+    def __init__(
+        self, shared: Sequence[_Shared], policies: tuple[FailurePolicy, FailurePolicy], *, worst: float, hidden: str
+    ) -> None:
         self.shared, self._worst, self._policies = shared, worst, policies
         self.rules = _rules(shared)
-        self._relation = np.array([list(Relation).index(pair.relation) for pair in shared])
-        self.groups = [member for place, member in enumerate(Relation) if bool(np.any(self._relation == place))]
-        self.players = [member.value for member in self.groups] + self._others()
+        self._causes = np.array([self._cause(pair, hidden) for pair in shared])
+        self.players = list(dict.fromkeys(sorted(self._causes.tolist()))) + self._others()
         self._counted = cache(self._count)
 
     def parts(self) -> list[GapPart]:
@@ -235,6 +235,12 @@ class _Game:
             GapPart(cause=name, amount=0.0 - value, n_items=self._concerned(name), detail=self._detail(name))
             for name, value in zip(self.players, values, strict=True)
         ]
+
+    def _cause(self, pair: _Shared, hidden: str) -> str:
+        """What the two answers of an item differ by: its prompts, what lies behind them, or how one answer was read."""
+        if self.rules is None and pair.a.value != pair.b.value and pair.a.answer.same(pair.b.answer):
+            return RULE
+        return hidden if pair.relation is Relation.SAME else pair.relation.value
 
     def _others(self) -> list[str]:
         names = []
@@ -250,7 +256,7 @@ class _Game:
         """Mean of the shared items where the differences in the coalition are B's and the others A's."""
         moved = {self.players[place] for place in coalition}
         rule, labels = RULE in moved, LABELS in moved
-        from_b = np.isin(self._relation, [list(Relation).index(group) for group in self.groups if group.value in moved])
+        from_b = np.isin(self._causes, list(moved))
         mine, theirs = self._counted(0, rule, labels), self._counted(1, rule, labels)
         values = np.where(from_b, theirs.values, mine.values)
         states = np.where(from_b, theirs.states, mine.states)
@@ -291,9 +297,9 @@ class _Game:
             return sum(_gold(pair.a) != _gold(pair.b) for pair in self.shared)
         if name == POLICY:
             return sum(Status.UNPARSED in (pair.a.status, pair.b.status) for pair in self.shared)
-        if name == RULE:
+        if name == RULE and self.rules is not None:
             return len(self.shared)
-        return sum(pair.relation.value == name for pair in self.shared)
+        return int(np.sum(self._causes == name))
 
     def _detail(self, name: str) -> str:
         if name == RULE and self.rules is not None:
@@ -350,12 +356,6 @@ def _gold(item: SideItem) -> frozenset[str]:
     return frozenset(normalised(part) for part in _gold_text(item).split(" | "))
 
 
-def _differing(a: Side, b: Side) -> tuple[tuple[str, str, str], ...]:
-    names = dict.fromkeys([*a.settings, *b.settings])
-    levels = [(name, a.settings.get(name, UNRECORDED), b.settings.get(name, UNRECORDED)) for name in names]
-    return tuple(triple for triple in levels if triple[1] != triple[2])
-
-
 def _example(shared: Sequence[_Shared]) -> PromptExample | None:
     for pair in shared:
         if pair.relation not in (Relation.SAME, Relation.TOKENS, Relation.UNKNOWN):
@@ -363,34 +363,3 @@ def _example(shared: Sequence[_Shared]) -> PromptExample | None:
                 item=pair.a.id, relation=pair.relation, difference=first_difference(pair.a.prompt, pair.b.prompt)
             )
     return None
-
-
-def _causes(differing: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
-    """Differing factors that can change an answer; scoring is counted again and needs no run."""
-    return [triple for triple in differing if STAGES.get(triple[0]) is not Stage.SCORE]
-
-
-def _open(game: _Game, differing: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
-    names = [name for name, _, _ in _causes(differing)]
-    causes = ", ".join(names) or "no recorded setting"
-    lines = []
-    if game.rules is None:
-        lines.append("the scoring rule of at least one side is not recognised, so it stays within the parts of the answers")
-    if Relation.UNKNOWN in game.groups:
-        lines.append("at least one side does not hold its prompts, so what the model was shown stays within one part")
-    if Relation.SAME in game.groups:
-        lines.append(f"same prompts, other answers: {causes} differs on record; tokens, engine and numerics may too")
-    if len(names) > 1 and any(group not in (Relation.SAME, Relation.UNKNOWN) for group in game.groups):
-        lines.append(f"where prompts differ, {causes} act together with the text")
-    return tuple(lines)
-
-
-def _runs(game: _Game, differing: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
-    causes = _causes(differing)
-    if Relation.UNKNOWN in game.groups:
-        return ("run both sides again with their prompts logged",)
-    if not causes:
-        return ("run A a second time: the gap between its two runs is the noise",) if Relation.SAME in game.groups else ()
-    if len(causes) == 1:
-        return ()
-    return tuple(f"run A with {name} = {level_b}" for name, _, level_b in causes[:-1])

@@ -170,7 +170,8 @@ def _side_of_cell(cell: Cell, choice: Choice, name: str) -> Side:
 
 
 def _item(item: ForeignItem, metric: str) -> SideItem:
-    asked = _SEPARATOR.join((item.prompt, *item.continuations)) if item.prompt or item.continuations else ""
+    # Each continuation is asked by itself, so the order in which a log lists them never reached the model.
+    asked = _SEPARATOR.join((item.prompt, *sorted(item.continuations))) if item.prompt or item.continuations else ""
     return SideItem(
         id=f"{item.id}/{item.repeat}" if item.repeat else item.id,
         text=item.text,

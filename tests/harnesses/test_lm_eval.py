@@ -190,3 +190,34 @@ def test_a_record_without_a_document_is_refused(tmp_path: Path) -> None:
     (run,) = lm_eval.read(path)
     with pytest.raises(IngestError, match=r"not JSON|record 2"):
         list(run.items())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "prefix"),
+    [
+        ("pretrained=m,add_bos_token=True", "bos"),
+        ({"pretrained": "m", "add_bos_token": False}, "none"),
+        ("pretrained=m", None),
+        ("pretrained=m,add_bos_token=perhaps", None),
+    ],
+)
+def test_the_first_token_and_the_seed_of_the_examples_are_factors_where_they_are_stated(
+    tmp_path: Path, arguments: object, prefix: str | None
+) -> None:
+    path = written.lm_eval_results(tmp_path, config={"model_args": arguments, "fewshot_seed": 77})
+    runs = runs_of(path)
+    assert runs["toy", ""].settings.get("prefix") == prefix
+    assert runs["toy", ""].settings["fewshot_seed"] == "77"
+    assert "fewshot_seed" not in runs["toy_gen", "strict"].settings, "a run without examples has no seed of examples"
+
+
+def test_the_response_is_what_the_model_said_and_not_what_a_filter_left_of_it(tmp_path: Path) -> None:
+    record = {"doc_id": 0, "doc": {"question": "How many?"}, "filter": "strict", "metrics": ["exact_match"], "exact_match": 0.0}
+    said = {"resps": [["I think that it is B."]], "filtered_resps": ["[invalid]"], "arguments": [["How many?", {}]]}
+    samples = tmp_path / "samples_toy_gen_2025-01-02T03-04-05.678901.jsonl"
+    samples.write_text(json.dumps(record | said))
+    written.lm_eval_results(tmp_path)
+    runs = {run.settings.get("extraction"): run for run in lm_eval.read(samples)}
+    (item,) = runs["strict"].items()
+    assert item.response == "I think that it is B."
+    assert item.marks["exact_match"].status is Status.UNPARSED

@@ -29,6 +29,8 @@ STAGES: Mapping[str, Stage] = {
     "quantization": Stage.LOAD,
     "template": Stage.PROMPT,
     "shots": Stage.PROMPT,
+    "fewshot_seed": Stage.PROMPT,
+    "prefix": Stage.PROMPT,
     "chat_template": Stage.PROMPT,
     "multiturn_examples": Stage.PROMPT,
     "system_prompt": Stage.PROMPT,

@@ -50,6 +50,7 @@ _PROMPT_VARIANT = re.compile(r"^(?P<task>.+?)_(?P<prompt>prompt_\d+)$")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _TEMPLATE_FIELDS = ("doc_to_text", "doc_to_choice", "doc_to_target", "description", "target_delimiter", "fewshot_delimiter")
 _LIKELIHOOD = "log-likelihood"
+_PREFIXES = {"on": "bos", "true": "bos", "off": "none", "false": "none"}
 _QUANTIZERS = ("load_in_4bit", "load_in_8bit", "autogptq", "gptqmodel", "quantization", "gguf_file")
 
 
@@ -226,6 +227,8 @@ def _settings(results: _Results, task: str, config: dict[str, Json], filter_name
             ("quantization", word(stated["quantization"])),
             ("template", "" if group else word(stated["template"])),
             ("shots", "" if group else word(stated["shots"])),
+            ("fewshot_seed", "" if stated["few-shot examples"] else word(stated["few-shot seed"])),
+            ("prefix", _PREFIXES.get(word(results.model_args.get("add_bos_token")).lower(), "")),
             ("chat_template", word(stated["chat template"])),
             ("multiturn_examples", word(results.content.get("fewshot_as_multiturn"))),
             ("system_prompt", word(stated["system prompt"])),

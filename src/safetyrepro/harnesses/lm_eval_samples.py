@@ -165,7 +165,8 @@ def _item(record: dict[str, Json]) -> ForeignItem:
         marks=_marks(record, answers),
         prompt=prompt,
         continuations=tuple(text for _, text in requests) if likelihoods else (),
-        response=None if likelihoods else _first_text(answers),
+        # What the model said, not what a filter left of it: two extractions differ in their reading, not in the answer.
+        response=None if likelihoods else _first_text(list_at(record, "resps") or answers),
         loglikelihoods=likelihoods,
     )
 

@@ -31,6 +31,11 @@ class Answer:
     response: str | None = None
     """What the model said, where it was asked to speak."""
 
+    def same(self, other: Answer) -> bool:
+        """Whether two answers are recorded and one and the same, so that only their reading can differ."""
+        recorded = bool(self.loglikelihoods) or self.response is not None
+        return recorded and (self.loglikelihoods, self.response) == (other.loglikelihoods, other.response)
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
