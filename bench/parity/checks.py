@@ -8,6 +8,7 @@ from dataclasses import dataclass
 LM_EVAL = "lm-evaluation-harness"
 INSPECT_EVALS = "inspect_evals"
 HELM = "helm"
+LIGHTEVAL = "lighteval"
 CHAT = ("--apply_chat_template",)
 
 
@@ -40,7 +41,7 @@ class Check:
     difference: str = ""
     """Why the texts are expected to differ; empty where they are expected to be equal."""
     form: str = "text"
-    """``text`` where the package's log holds the text before the model, ``turns`` where it holds the conversation."""
+    """What the package's log holds: the ``text`` before the model, the ``turns`` of the conversation, or the ``tokens``."""
 
 
 TASKS = {
@@ -198,6 +199,43 @@ HELM_CHECKS = (
     ),
 )
 
+_PLAIN = ("override_chat_template=false",)
+_ONE_FIRST_TOKEN = ("add_special_tokens=false",)
+_TWO_FIRST_TOKENS = "behind a chat template lighteval writes the first token a second time unless add_special_tokens=false"
+
+
+def _lighteval(task: str, name: str, template: str, options: tuple[str, ...], difference: str = "") -> Check:
+    benchmark, file, like = {
+        "toxigen": ("toxigen", "tasks/tasks/toxigen.py", "toxigen"),
+        "truthfulqa:mc": ("truthfulqa", "tasks/tasks/truthfulqa.py", "truthfulqa_mc1"),
+    }[task]
+    settings = {"template": template, **BASE[like], "delimiter": "none" if benchmark == "toxigen" else "space"}
+    return Check(
+        name=f"lighteval-0.13.0-{name}",
+        package=LIGHTEVAL,
+        version="0.13.0",
+        task=task,
+        files=(file, "tasks/prompt_manager.py", "models/abstract_model.py", "models/transformers/transformers_model.py"),
+        benchmark=benchmark,
+        settings=settings,
+        proves=tuple(f"{factor}={level}" for factor, level in settings.items()),
+        redirect=TASKS[like][2],
+        options=options,
+        whole=benchmark != "truthfulqa",
+        form="tokens",
+        difference=difference,
+    )
+
+
+LIGHTEVAL_CHECKS = (
+    _lighteval("truthfulqa:mc", "truthfulqa", "cloze", _PLAIN),
+    _lighteval("toxigen", "toxigen", "cloze", _PLAIN),
+    _lighteval("truthfulqa:mc", "truthfulqa-chat", "cloze_chat", _ONE_FIRST_TOKEN),
+    _lighteval("toxigen", "toxigen-chat", "cloze_chat", _ONE_FIRST_TOKEN),
+    _lighteval("truthfulqa:mc", "truthfulqa-chat-default", "cloze_chat", (), _TWO_FIRST_TOKENS),
+    _lighteval("toxigen", "toxigen-chat-default", "cloze_chat", (), _TWO_FIRST_TOKENS),
+)
+
 CHECKS: tuple[Check, ...] = (
     *(_lm_eval(task, "0.4.13", chat=chat) for task in TASKS for chat in (False, True)),
     *(_lm_eval(task, "0.4.5", chat=chat) for task in TASKS if task != "bbq" for chat in (False, True)),
@@ -212,4 +250,5 @@ CHECKS: tuple[Check, ...] = (
     ),
     _inspect("bbq", "bbq", _MULTIPLE_CHOICE, "heegyu/bbq -> data/*.jsonl", "--max-tokens", "8"),
     *HELM_CHECKS,
+    *LIGHTEVAL_CHECKS,
 )

@@ -1,8 +1,8 @@
 """Hold our rendering against what packages sent, from the digests that were recorded; prints one line for each check.
 
-Usage: python bench/parity/compare.py [--data DIR] [--plain] [--json]
+Usage: python bench/parity/compare.py [--data DIR] [--plain | --tokenized] [--json]
 
-``--plain`` leaves out the checks that need a chat template and so a tokenizer. Exit code 1 where a check is not as recorded.
+``--plain`` leaves out the checks that need a tokenizer, for its chat template or its ids; ``--tokenized`` leaves out the others. Exit code 1 where a check is not as recorded.
 """
 
 from __future__ import annotations
@@ -76,10 +76,12 @@ def main() -> int:
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("SAFETYREPRO_SHARED", ROOT.parent / "shared")) / "data"
     )
-    parser.add_argument("--plain", action="store_true")
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument("--plain", action="store_const", const=False, dest="tokenized")
+    part.add_argument("--tokenized", action="store_const", const=True, dest="tokenized")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    chosen = [record for record in records() if not (options.plain and record["chat"])]
+    chosen = [record for record in records() if options.tokenized in (None, record["chat"])]
     found = [compared(record, options.data.resolve()) for record in chosen]
     if options.json:
         print(json.dumps([asdict(one) for one in found]))

@@ -47,8 +47,12 @@ def rendered(requests: Sequence[Request], checkpoint: str, *, form: str = "text"
     """Text and continuation of each request.
 
     In the form ``text`` through the chat template of a toy checkpoint where it is applied; in the form ``turns``, for packages whose
-    log holds the conversation before the template, as JSON of roles and texts.
+    log holds the conversation before the template, as JSON of roles and texts; in the form ``tokens``, for packages whose log holds
+    what the tokenizer made of it, as JSON of the ids of context and continuation.
     """
+    if form == "tokens":
+        encoded = _encoder(checkpoint).encode(requests)
+        return [(json.dumps(one.context_ids), json.dumps(one.continuation_ids)) for one in encoded]
     if form == "turns":
         return [(turns_of(request), request.continuation) for request in requests]
     if not any(request.prompt.chat for request in requests):

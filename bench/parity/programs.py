@@ -213,3 +213,37 @@ def helm(
     (state,) = (out / "runs" / "parity").glob("*/scenario_state.json")
     states = json.loads(state.read_text(encoding="utf-8"))["request_states"]
     return [one for one in states if one["instance"]["split"] != "train"]
+
+
+def lighteval(
+    python: Path, sets: Mapping[str, Any], tasks: Sequence[str], checkpoint: Path, folder: Path, options: Sequence[str]
+) -> dict[str, Ran]:
+    """Run stock tasks of lighteval in one process and read the token ids of its details; `options` end the list of model arguments."""
+    out = folder / "out"
+    model = ",".join((f"model_name={checkpoint}", "dtype=float32", "batch_size=4", *options))
+    arguments = ["accelerate", model, ",".join(f"{task}|0" for task in tasks), "--output-dir", str(out), "--save-details"]
+    redirected(python, sets, "lighteval", arguments, folder)
+    (results,) = out.rglob("results_*.json")
+    reported = json.loads(results.read_text(encoding="utf-8"))["results"]
+    return {task: _lighteval_ran(task, out, reported) for task in tasks}
+
+
+def _lighteval_ran(task: str, out: Path, reported: Mapping[str, Mapping[str, float]]) -> Ran:
+    import duckdb
+
+    (details,) = out.rglob(f"details_{task}|0_*.parquet")
+    columns = "doc.id, model_response.input_tokens, model_response.output_tokens, model_response.logprobs"
+    rows = duckdb.sql(f"SELECT {columns} FROM read_parquet($name)", params={"name": str(details)}).fetchall()
+    sent = tuple(_lighteval_sent(*row) for row in sorted(rows, key=lambda row: int(row[0])))
+    metrics = next(scores for name, scores in reported.items() if name.startswith(f"{task}:") or name == f"{task}|0")
+    return Ran(sent=sent, metrics={name: value for name, value in metrics.items() if "stderr" not in name})
+
+
+def _lighteval_sent(row: str, context: list[int], continuations: list[list[int]], likelihoods: list[float]) -> Sent:
+    kept = [_unpadded(ids) for ids in (context, *continuations)]
+    return Sent(row=int(row), requests=tuple((kept[0], ids) for ids in kept[1:]), loglikelihoods=tuple(likelihoods))
+
+
+def _unpadded(ids: Sequence[int]) -> str:
+    """Token ids as JSON; -1 fills up the rows of a batch."""
+    return json.dumps([number for number in ids if number >= 0])

@@ -17,11 +17,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from checks import CHECKS, HELM, INSPECT_EVALS, LM_EVAL, Check
+from checks import CHECKS, HELM, INSPECT_EVALS, LIGHTEVAL, LM_EVAL, Check
 from compare import RECORDED, equal
 from helm_items import content_of, index_of, scenario_files, shown_contents
 from ours import CHECKPOINTS, ROOT, digest_of, rendered, requests_of
-from programs import Ran, Sent, helm, inspect_evals, lm_eval
+from programs import Ran, Sent, helm, inspect_evals, lighteval, lm_eval
 from rows import N_ITEMS, READERS, hub_sets
 
 CHECKPOINT = "tiny-llama"
@@ -58,6 +58,9 @@ def run(checks: Sequence[Check], python: Path, work: Path) -> dict[str, Ran]:
         (check,) = checks
         rows = READERS[check.benchmark](DATA).rows
         return {check.task: inspect_evals(python, sets, check.task, CHECKPOINTS / CHECKPOINT, work, check.options, rows)}
+    if first.package == LIGHTEVAL:
+        checkpoint = converted(work / CHECKPOINT)
+        return lighteval(python, sets, [check.task for check in checks], checkpoint, work, first.options)
     if first.package == HELM:
         return {check.task: helm_ran(check, python, work) for check in checks}
     message = f"nobody runs {first.package}"
@@ -99,7 +102,7 @@ def recorded(check: Check, ran: Ran, root: Path) -> dict[str, Any]:
     for item_id, digests in theirs.items():
         shown = ran.shown.get(item_id, ran.shown.get("*", ()))
         requests = requests_of(check.benchmark, item_id, check.settings, DATA, shown=shown)
-        chat = chat or (check.form == "text" and any(request.prompt.chat for request in requests))
+        chat = chat or check.form == "tokens" or (check.form == "text" and any(request.prompt.chat for request in requests))
         ours = [digest_of(text, continuation) for text, continuation in rendered(requests, CHECKPOINT, form=check.form)]
         n_equal += equal(digests, ours, whole=check.whole)
     files = {name: hashlib.sha256((root / name).read_bytes()).hexdigest() for name in check.files}
@@ -130,14 +133,14 @@ def recorded(check: Check, ran: Ran, root: Path) -> dict[str, Any]:
 
 
 def groups(names: Sequence[str]) -> Iterator[list[Check]]:
-    """Checks that share a run, of those whose name begins with one of `names`; only lm-evaluation-harness takes several tasks."""
+    """Checks that share a run, of those whose name begins with one of `names`: some packages take several tasks at once."""
     chosen = [check for check in CHECKS if not names or any(check.name.startswith(name) for name in names)]
     for key in dict.fromkeys(_run_of(check) for check in chosen):
         yield [check for check in chosen if _run_of(check) == key]
 
 
 def _run_of(check: Check) -> tuple[str, ...]:
-    return (check.package, check.version, *check.options, *([] if check.package == LM_EVAL else [check.name]))
+    return (check.package, check.version, *check.options, *([] if check.package in (LM_EVAL, LIGHTEVAL) else [check.name]))
 
 
 def main() -> None:
@@ -159,6 +162,7 @@ MODULES = {
     LM_EVAL: ("lm_eval", "lm-eval-{version}"),
     INSPECT_EVALS: ("inspect_evals", "inspect_evals-{version}"),
     HELM: ("helm", "helm-{version}"),
+    LIGHTEVAL: ("lighteval", "lighteval-{version}"),
 }
 
 

@@ -160,12 +160,13 @@ def test_reordering_takes_the_right_answer_along() -> None:
     assert shown.right_letter == "C"
 
 
-def test_a_continuation_begins_with_a_space_except_where_the_newer_harness_drops_it() -> None:
+def test_a_continuation_begins_with_a_space_except_where_a_package_drops_it() -> None:
     plain, chat = choices.render("cloze", OWLS, Context()), choices.render("cloze_chat", OWLS, Context())
     assert choices.delimited("x", plain, "space") == " x"
     assert choices.delimited("x", chat, "space") == " x"
     assert choices.delimited("x", plain, "space_outside_chat") == " x"
     assert choices.delimited("x", chat, "space_outside_chat") == "x"
+    assert choices.delimited("x", plain, "none") == choices.delimited("x", chat, "none") == "x"
     with pytest.raises(ValueError, match="no delimiter 'tab'"):
         choices.delimited("x", plain, "tab")
     with pytest.raises(ValueError, match="no delimiter 'tab'"):

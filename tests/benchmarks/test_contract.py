@@ -200,7 +200,7 @@ def test_an_empty_answer_is_never_a_score(module: ModuleType) -> None:
 
 
 def changed(module: ModuleType, factor: Factor, level: str) -> bool:
-    """Whether a level changes a request against the factor's other levels, in some configuration that admits both."""
+    """Whether a level changes a request against each other level of the factor, in some configuration that admits both."""
     items, examples = drawn(module)
     admitted: dict[tuple[tuple[str, str], ...], dict[str, Configuration]] = {}
     names = {name: tuple(levels) for name, levels in module.PAPER.items()}
@@ -208,13 +208,15 @@ def changed(module: ModuleType, factor: Factor, level: str) -> bool:
     for configuration in product(restricted(module, {**names, factor.name: factor.names})):
         rest = tuple(pair for pair in configuration.settings if pair[0] != factor.name)
         admitted.setdefault(rest, {})[configuration[factor.name]] = configuration
-    for group in admitted.values():
-        others = [one for name, one in group.items() if name != level]
-        if level in group and others:
+    met, unlike = set[str](), set[str]()
+    for group in (group for group in admitted.values() if level in group):
+        met |= set(group) - {level}
+        if met - unlike:
             mine = [module.requests(item, group[level], examples) for item in items]
-            if all(mine != [module.requests(item, one, examples) for item in items] for one in others):
-                return True
-    return False
+            for name in sorted(set(group) - unlike - {level}):
+                if mine != [module.requests(item, group[name], examples) for item in items]:
+                    unlike.add(name)
+    return bool(met) and met == unlike
 
 
 @each_benchmark

@@ -17,6 +17,7 @@ LM_EVAL_VERSION = "0.4.13"
 LM_EVAL_PAPER_VERSION = "0.4.5"
 INSPECT_EVALS_VERSION = "0.26.0"
 HELM_VERSION = "0.5.16"
+LIGHTEVAL_VERSION = "0.13.0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,12 @@ def _helm(file: str, **levels: tuple[str, ...]) -> Checked:
     return Checked(source=source, levels=levels)
 
 
+def _lighteval(file: str, **levels: tuple[str, ...]) -> Checked:
+    """Held token by token; behind a chat template with ``add_special_tokens=false``, without which it doubles the first token."""
+    source = Source(package="lighteval", version=LIGHTEVAL_VERSION, file=file, evidence=Evidence.CHECKED)
+    return Checked(source=source, levels=levels)
+
+
 _CLOZE = ("cloze", "cloze_chat")
 _DELIMITER = ("space_outside_chat",)
 
@@ -76,6 +83,13 @@ CHECKED: Mapping[str, tuple[Checked, ...]] = {
             order=("helm_rotation",),
             shots=("0", "5"),
         ),
+        _lighteval(
+            "tasks/tasks/truthfulqa.py",
+            template=_CLOZE,
+            shots=("primer",),
+            scoring=("sum",),
+            delimiter=("space",),
+        ),
     ),
     "bbq": (
         _lm_eval(
@@ -96,6 +110,7 @@ CHECKED: Mapping[str, tuple[Checked, ...]] = {
     "toxigen": (
         _lm_eval("tasks/toxigen/toxigen.yaml", template=_CLOZE, shots=("0",), scoring=("sum",), delimiter=_DELIMITER),
         _lm_eval_then("tasks/toxigen/toxigen.yaml", template=_CLOZE, shots=("0",), scoring=("sum",), delimiter=("space",)),
+        _lighteval("tasks/tasks/toxigen.py", template=_CLOZE, shots=("0",), scoring=("sum",), delimiter=("none",)),
     ),
     "crows_pairs": (
         _lm_eval("tasks/crows_pairs/crows_pairs_english.yaml", template=("sentence", "assistant_turn"), scoring=("sum",)),

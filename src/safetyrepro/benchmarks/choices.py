@@ -322,13 +322,14 @@ def delimited(text: str, prompt: Prompt, delimiter: str) -> str:
     prompt : Prompt
         What it continues.
     delimiter : str
-        ``space``: always one space, as lm-eval 0.4.5; ``space_outside_chat``: none behind a chat template, as lm-eval 0.4.13.
+        ``space``: always one space, as lm-eval 0.4.5; ``space_outside_chat``: none behind a chat template, as lm-eval 0.4.13;
+        ``none``: never one, as lighteval's ToxiGen.
     """
     if delimiter == "space" or (delimiter == "space_outside_chat" and not prompt.chat):
         return f" {text}"
-    if delimiter == "space_outside_chat":
+    if delimiter in ("space_outside_chat", "none"):
         return text
-    raise ValueError(f"no delimiter '{delimiter}'; there are space, space_outside_chat")
+    raise ValueError(f"no delimiter '{delimiter}'; there are space, space_outside_chat, none")
 
 
 def option_requests(prompt: Prompt, options: Sequence[str], *, delimiter: str = "space") -> tuple[Request, ...]:

@@ -214,6 +214,11 @@ DELIMITER = Factor(
             about="One space after plain text, nothing behind a chat template.",
             sources=(lm_eval("api/task.py:1376-1390", version="0.4.13"),),
         ),
+        Level(
+            name="none",
+            about="Nothing: the answer follows the prompt's last character.",
+            sources=(lighteval("tasks/tasks/toxigen.py:27-49", version="0.13.0"),),
+        ),
     ),
 )
 
