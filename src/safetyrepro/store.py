@@ -175,7 +175,11 @@ class Store:
         remedy = f"Run `safetyrepro mend {self.folder}` to drop it, then the command that made the store: only what it held is made again."
         if not path.is_file():
             raise StoreError(str(path), found=f"the part with {part.rows} rows ({part.unit}) is absent", remedy=remedy)
-        if file_digest(path) != part.sha256:
+        try:
+            digest = file_digest(path)
+        except OSError as error:
+            raise StoreError(str(path), found=f"cannot be read ({error.strerror}; {part.unit})", remedy=remedy) from error
+        if digest != part.sha256:
             raise StoreError(
                 str(path),
                 found=f"its bytes are not those that were written ({part.unit}, {part.rows} rows)",
@@ -201,7 +205,7 @@ class Store:
         adopted = []
         for kind in ("responses", "prompts"):
             for path in sorted((self.folder / kind).glob("*.parquet")):
-                digest = file_digest(path)
+                digest = _digest_if_readable(path)
                 if (kind, path.name) not in known and path.name == f"{digest[:16]}.parquet":
                     adopted.append(PartEntry(kind=kind, name=path.name, sha256=digest, rows=0, unit="taken in after a kill"))
             for path in (self.folder / kind).glob(".part.*.tmp"):
@@ -214,6 +218,14 @@ _OWN_NAMES = {".lock", STUDY, "study.lock.json", "responses", "records", "prompt
 
 def _entry(kind: str, part: WrittenPart, unit: str) -> PartEntry:
     return PartEntry(kind=kind, name=part.name, sha256=part.sha256, rows=part.rows, unit=unit)
+
+
+def _digest_if_readable(path: Path) -> str:
+    """Digest of a file; empty where a disk or a permission keeps it back, which no part's name or digest is."""
+    try:
+        return file_digest(path)
+    except OSError:
+        return ""
 
 
 def open_store(folder: Path) -> Store:
@@ -258,7 +270,7 @@ def mend(folder: Path) -> list[PartEntry]:
     with store.writing():
         for part in store.manifest.parts:
             path = folder / part.kind / part.name
-            if path.is_file() and file_digest(path) == part.sha256:
+            if path.is_file() and _digest_if_readable(path) == part.sha256:
                 continue
             if path.is_file():
                 path.rename(path.with_name(f"{part.name}.damaged"))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -127,11 +127,10 @@ class RayBackend:
         self._earlier = TokenCounts()
         self._notes: tuple[str, ...] = ()
         self._seen: ModelIdentity | None = None
-        try:
+        with ExitStack() as stack:
+            stack.callback(self._give_up)
             self.identity: ModelIdentity = self._persist(lambda: self._seen)
-        except BaseException:
-            self._give_up()
-            raise
+            stack.pop_all()
 
     @property
     def counters(self) -> TokenCounts | None:
