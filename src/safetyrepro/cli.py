@@ -17,6 +17,7 @@ from safetyrepro.commands import (
     explain,
     export,
     gate,
+    harness,
     ingest,
     init,
     locate,
@@ -48,6 +49,7 @@ def reproduce(study: StudyArgument, *, out: StoreOut = None, quiet: Quiet = Fals
     """The whole walk: study -> plan -> store -> analysis -> card."""
     from safetyrepro.analysis import analyze as analyze_store
     from safetyrepro.plan import make_plan
+    from safetyrepro.programs import run_programs
     from safetyrepro.publish import publish
     from safetyrepro.render.progress import progress_bar
     from safetyrepro.render.terminal import print_card
@@ -59,7 +61,8 @@ def reproduce(study: StudyArgument, *, out: StoreOut = None, quiet: Quiet = Fals
     worked_out = make_plan(read_study(path), path)
     folder = out or Path("results") / worked_out.study.name
     with progress_bar(quiet=quiet) as progress:
-        store = run_plan(worked_out, folder, progress=progress)
+        carry_out = run_programs if worked_out.study.harness else run_plan
+        store = carry_out(worked_out, folder, progress=progress)
     made = publish(store, analyze_store(store), folder / "card")
     print_card(made.card, made.paths)
 
@@ -74,6 +77,7 @@ app.command(name="init")(init.init)
 app.command(name="plan")(plan.plan)
 app.command(name="run")(run.run)
 app.add_typer(ingest.app, name="ingest")
+app.add_typer(harness.app, name="harness")
 app.command(name="analyze")(analyze.analyze)
 app.command(name="card")(card.card)
 app.command(name="gate")(gate.gate)

@@ -101,6 +101,8 @@ class EngineSpec(Document):
     """Longest time that one try of a server request may take."""
     recorded: str | None = None
     """Folder or file of recorded answers, for the replay backend; relative to the study's file."""
+    program_seconds: Annotated[float, Field(gt=0)] = 86_400.0
+    """Longest time that another package's program may take for one model and benchmark."""
 
 
 class Study(Document):
@@ -126,6 +128,8 @@ class Study(Document):
     """The benchmarks."""
     repeats: Annotated[int, Field(ge=1, le=100)] = 1
     """Times that every cell is asked: each further one under another batch order, so that the card can print the placebo flip rate."""
+    harness: list[str] = Field(default_factory=list)
+    """Other packages that ask the models, each as a program in its own environment: ``lm-eval==0.4.13``; the levels of a factor."""
     engine: EngineSpec = EngineSpec()
     """How requests are carried out."""
     judge: ModelSpec | None = None
@@ -141,6 +145,11 @@ class Study(Document):
         if other in {None, self.engine.device} or self.repeats == 1:
             return ((self.engine.device, times),)
         return (self.engine.device, times[:1]), (str(other), times[1:])
+
+    @field_validator("harness", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
 
     @field_validator("models")
     @classmethod

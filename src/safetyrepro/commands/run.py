@@ -12,10 +12,12 @@ from safetyrepro.parameters import DataFolder, Items, Models, Only, Quiet, Repea
 ExecutorName = Annotated[str, typer.Option("--executor", help="local, or ray: where models are loaded and asked.")]
 Address = Annotated[str | None, typer.Option("--address", help="HOST:PORT of a Ray cluster. Default: RAY_ADDRESS, else here.")]
 GroupTimeout = Annotated[
-    float, typer.Option("--group-timeout", min=1.0, help="Seconds for a loading or a group before another worker gets it (ray).")
+    float,
+    typer.Option("--group-timeout", min=1.0, help="Seconds for a loading or a group before another worker gets it (ray)."),
 ]
 Gpus = Annotated[
-    float | None, typer.Option("--gpus", min=0.0, help="GPUs for one load (ray). Default: 1 where it needs one and there is one.")
+    float | None,
+    typer.Option("--gpus", min=0.0, help="GPUs for one load (ray). Default: 1 where it needs one and there is one."),
 ]
 
 
@@ -44,6 +46,7 @@ def run(
     from safetyrepro.executors.base import ExecutorOptions
     from safetyrepro.options import parse_names, parse_tier
     from safetyrepro.plan import make_plan
+    from safetyrepro.programs import run_programs
     from safetyrepro.render.progress import progress_bar
     from safetyrepro.render.terminal import print_store
     from safetyrepro.run import run as run_plan
@@ -56,6 +59,10 @@ def run(
     )
     worked_out = make_plan(chosen, path, tier=parse_tier(tier))
     options = ExecutorOptions(address=address, group_timeout=group_timeout, gpus=gpus)
+    folder = out or Path("results") / chosen.name
     with progress_bar(quiet=quiet) as progress, executor_module(executor).open_executor(options, note=progress.note) as opened:
-        store = run_plan(worked_out, out or Path("results") / chosen.name, progress=progress, executor=opened)
+        if chosen.harness:
+            store = run_programs(worked_out, folder, progress=progress, executor=executor)
+        else:
+            store = run_plan(worked_out, folder, progress=progress, executor=opened)
     print_store(store)
