@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -20,7 +21,7 @@ from safetyrepro.errors import IngestError
 from safetyrepro.harnesses.content import normalised
 from safetyrepro.harnesses.rules import Answer, gold_places, recognised, score
 from safetyrepro.match import Question, match_items
-from safetyrepro.prompts import Difference, Relation, first_difference, relation
+from safetyrepro.prompts import PromptExample, Relation, first_difference, relation
 from safetyrepro.records import Status
 from safetyrepro.scores import FailurePolicy
 from safetyrepro.sides import Side, SideItem, mean_under, policy_of
@@ -46,18 +47,6 @@ class GapPart:
     """Items that it concerns."""
     detail: str = ""
     """What stands on each side."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptExample:
-    """The first shared item whose prompts differ."""
-
-    item: str
-    """Its name on side A."""
-    relation: Relation
-    """How they differ."""
-    difference: Difference
-    """Where they part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +94,7 @@ class Explanation:
         if self.example is not None:
             where = f"first difference at character {self.example.difference.at} of item {self.example.item}"
             text += [f"{where} ({self.example.relation.value}):"]
-            text += [f"  A {self.example.difference.a!r}", f"  B {self.example.difference.b!r}"]
+            text += [f"  {line}" for line in self.example.difference.lines()]
         return text + [f"not told apart: {line}" for line in self.open] + [f"would tell: {line}" for line in self.runs]
 
 
@@ -149,6 +138,63 @@ def explain(a: Side, b: Side) -> Explanation:
     ``r(A) - r(B) = [r(A) - m(A) - r(B) + m(B)] + [m(A) - s(A) - m(B) + s(B)] + [s(A) - s(B)]``: aggregation, items not shared,
     and the rest, which is shared out over the differences by their Shapley values.
     """
+    gap = gap_between(a, b)
+    return Explanation(
+        a=a.describe(),
+        b=b.describe(),
+        number_a=gap.reports[0],
+        number_b=gap.reports[1],
+        n_shared=len(gap.game.shared),
+        n_only_a=gap.n_only[0],
+        n_only_b=gap.n_only[1],
+        parts=tuple(sorted(gap.parts(), key=lambda part: -abs(part.amount))),
+        settings=gap.settings,
+        example=_example(gap.game.shared),
+        open=open_questions(gap.game.players, gap.settings, recognised=gap.game.rules is not None),
+        runs=fewest_runs(gap.game.players, gap.settings),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Two numbers, and what any mixture of the two sides' differences makes of them."""
+
+    game: Game
+    """The shared items."""
+    n_only: tuple[int, int]
+    """Items of A alone, of B alone."""
+    reports: tuple[float, float]
+    """The numbers as they are reported."""
+    apart: Mapping[str, tuple[float, float]]
+    """Aggregation and items not shared: what each adds on side A, on side B."""
+    settings: tuple[Setting, ...]
+    """Factors on which the sides differ."""
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """Everything that differs, in one order."""
+        return (*(name for name, (a, b) in self.apart.items() if a != b), *self.game.players)
+
+    def number(self, moved: AbstractSet[str]) -> float:
+        """The number of A with some causes moved to B's; with all of them it is B's number, but for rounding."""
+        return math.fsum([self.game.mean(moved), *(pair[name in moved] for name, pair in self.apart.items())])
+
+    def parts(self) -> list[GapPart]:
+        """The parts of A - B."""
+        concerned = {AGGREGATION: len(self.game.shared), ITEMS: sum(self.n_only)}
+        return [
+            GapPart(cause=name, amount=a - b, n_items=concerned[name]) for name, (a, b) in self.apart.items() if a != b
+        ] + self.game.parts()
+
+
+def gap_between(a: Side, b: Side) -> Gap:
+    """Join the items of two sides and take their gap apart.
+
+    Raises
+    ------
+    IngestError
+        If the sides share no item, or a side has no value at all.
+    """
     b = replace(b, worst=a.worst)
     shared, n_only = _shared(a, b)
     policies = policy_of(a), policy_of(b)
@@ -157,29 +203,14 @@ def explain(a: Side, b: Side) -> Explanation:
         _number(a, [pair.a for pair in shared], policies[0]),
         _number(b, [pair.b for pair in shared], policies[1]),
     )
-    reports = tuple(mean if side.reported is None else side.reported for side, mean in zip((a, b), means, strict=True))
+    reports = (means[0] if a.reported is None else a.reported, means[1] if b.reported is None else b.reported)
     settings = differing(a.settings, b.settings)
-    game = _Game(shared, policies, worst=a.worst, hidden=behind(settings))
-    parts = [
-        GapPart(cause=AGGREGATION, amount=(reports[0] - means[0]) - (reports[1] - means[1]), n_items=len(shared)),
-        GapPart(cause=ITEMS, amount=(means[0] - commons[0]) - (means[1] - commons[1]), n_items=sum(n_only)),
-        *game.parts(),
-    ]
-    kept = [part for part in parts if part.amount != 0 or part.cause not in (AGGREGATION, ITEMS)]
-    return Explanation(
-        a=a.describe(),
-        b=b.describe(),
-        number_a=reports[0],
-        number_b=reports[1],
-        n_shared=len(shared),
-        n_only_a=n_only[0],
-        n_only_b=n_only[1],
-        parts=tuple(sorted(kept, key=lambda part: -abs(part.amount))),
-        settings=settings,
-        example=_example(shared),
-        open=open_questions(game.players, settings, recognised=game.rules is not None),
-        runs=fewest_runs(game.players, settings),
-    )
+    apart = {
+        AGGREGATION: (reports[0] - means[0], reports[1] - means[1]),
+        ITEMS: (means[0] - commons[0], means[1] - commons[1]),
+    }
+    game = Game(shared, policies, worst=a.worst, hidden=behind(settings))
+    return Gap(game=game, n_only=n_only, reports=reports, apart=apart, settings=settings)
 
 
 def _shared(a: Side, b: Side) -> tuple[list[_Shared], tuple[int, int]]:
@@ -216,7 +247,7 @@ def _number(side: Side, items: Sequence[SideItem], policy: FailurePolicy) -> flo
     return mean
 
 
-class _Game:
+class Game:
     """The shared items under every mixture of the two sides' differences."""
 
     def __init__(
@@ -230,7 +261,7 @@ class _Game:
 
     def parts(self) -> list[GapPart]:
         """The parts of s(A) - s(B), by their Shapley values."""
-        values = shapley(len(self.players), cache(self._score))
+        values = shapley(len(self.players), cache(lambda coalition: self.mean({self.players[place] for place in coalition})))
         return [
             GapPart(cause=name, amount=0.0 - value, n_items=self._concerned(name), detail=self._detail(name))
             for name, value in zip(self.players, values, strict=True)
@@ -252,9 +283,8 @@ class _Game:
             names.append(POLICY)
         return names
 
-    def _score(self, coalition: frozenset[int]) -> float:
-        """Mean of the shared items where the differences in the coalition are B's and the others A's."""
-        moved = {self.players[place] for place in coalition}
+    def mean(self, moved: AbstractSet[str]) -> float:
+        """Mean of the shared items where the causes that are moved are as on side B and the others as on side A."""
         rule, labels = RULE in moved, LABELS in moved
         from_b = np.isin(self._causes, list(moved))
         mine, theirs = self._counted(0, rule, labels), self._counted(1, rule, labels)

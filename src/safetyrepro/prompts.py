@@ -45,6 +45,22 @@ class Difference:
     b: str
     """What the second has."""
 
+    def lines(self) -> list[str]:
+        """The place as a diff: ``-`` the first, ``+`` the second; line ends are written out, continuations stand behind bars."""
+        return [f"{mark} {text!r}".replace("\\x1e", " | ") for mark, text in (("-", self.a), ("+", self.b))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptExample:
+    """The first shared item whose prompts differ."""
+
+    item: str
+    """Its name on side A."""
+    relation: Relation
+    """How they differ."""
+    difference: Difference
+    """Where they part."""
+
 
 def relation(a: str, b: str, *, question: str = "", tokens: tuple[str, str] = ("", "")) -> Relation:
     """Return how two prompts differ.

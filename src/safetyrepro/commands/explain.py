@@ -16,21 +16,37 @@ def explain(
     model: Annotated[str, typer.Option("--model", help="Which model, where there are several.")] = "",
     model_b: Annotated[str, typer.Option("--model-b", help="Which model of B, where it has another name.")] = "",
     estimand: Annotated[str, typer.Option("--estimand", help="Which question; default: the first.")] = "",
+    versus: Annotated[str, typer.Option("--versus", help="A second model: explain why A and B order the two as they do.")] = "",
+    versus_b: Annotated[str, typer.Option("--versus-b", help="Which second model of B, where it has another name.")] = "",
     where_a: Annotated[list[str] | None, typer.Option("--where-a", help="FACTOR=LEVEL: which configuration of A.")] = None,
     where_b: Annotated[list[str] | None, typer.Option("--where-b", help="FACTOR=LEVEL: which configuration of B.")] = None,
 ) -> None:
     """Share the gap between two numbers out among what differs, in parts that add up; no model is asked.
 
+    With --versus, A and B are two labs that measured two models: the differences that turn A's verdict into B's are named.
+
     Example:  safetyrepro explain run1/results.json run2/log.eval --estimand accuracy
     """
     from safetyrepro.explain import explain as explain_sides
+    from safetyrepro.labs import explain_labs
     from safetyrepro.options import parse_conditions
-    from safetyrepro.sides import Choice, read_side
+    from safetyrepro.sides import Choice, Side, read_side
 
-    choices = (
-        Choice(benchmark=benchmark, model=model, estimand=estimand, where=parse_conditions(where_a or [])),
-        Choice(benchmark=benchmark, model=model_b or model, estimand=estimand, where=parse_conditions(where_b or [])),
-    )
-    found = explain_sides(*(read_side(path, choice, name=str(path)) for path, choice in zip((a, b), choices, strict=True)))
-    for line in found.lines():
+    conditions = parse_conditions(where_a or []), parse_conditions(where_b or [])
+
+    def sides(model_of_a: str, model_of_b: str) -> tuple[Side, Side]:
+        models = (model_of_a, model_of_b or model_of_a)
+        choices = (
+            Choice(benchmark=benchmark, model=name, estimand=estimand, where=where)
+            for name, where in zip(models, conditions, strict=True)
+        )
+        first, second = (read_side(path, choice, name=str(path)) for path, choice in zip((a, b), choices, strict=True))
+        return first, second
+
+    if not versus:
+        lines = explain_sides(*sides(model, model_b)).lines()
+    else:
+        (first_a, first_b), (second_a, second_b) = sides(model, model_b), sides(versus, versus_b)
+        lines = explain_labs((first_a, second_a), (first_b, second_b)).lines()
+    for line in lines:
         typer.echo(line)
