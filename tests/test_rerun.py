@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,13 @@ from safetyrepro.card import GridCard
 from safetyrepro.cli import app
 from safetyrepro.errors import CardError
 from safetyrepro.ingest import ingest_table
+from safetyrepro.opened import open_results
 from safetyrepro.plan import make_plan
 from safetyrepro.publish import publish
 from safetyrepro.records import Request
 from safetyrepro.rerun import Rerun, RerunOptions, RerunWord, rerun
 from safetyrepro.run import Silent, run
+from safetyrepro.selection import runnable_study
 from safetyrepro.store import open_store
 from safetyrepro.study import Study, parse_study
 from safetyrepro.verify import verify
@@ -187,3 +190,27 @@ def test_the_card_of_a_run_is_computed_again_from_its_rows_and_from_its_store(fo
 
     assert found.differs == ""
     assert len(found.checked) == 4
+
+
+def test_the_study_of_a_card_in_its_store_is_found(folder: Path):
+    shutil.copytree(folder / "card", folder / "store" / "card")
+    for part in ("xstest", "recorded"):
+        (folder / "store" / part).symlink_to(folder / part)
+
+    inside = CliRunner().invoke(app, ["rerun", str(folder / "store" / "card"), "--quiet"])
+    (folder / "store" / "xstest").unlink()
+    moved = CliRunner().invoke(app, ["rerun", str(folder / "store" / "card"), "--quiet"])
+
+    assert inside.output.startswith("REPRODUCED"), (inside.output, inside.exception)
+    assert isinstance(moved.exception, CardError)
+    assert "--study" in moved.exception.sentence
+
+
+def test_the_gate_names_a_command_that_can_be_run(folder: Path):
+    def told() -> str:
+        return open_results(folder / "store").run_again
+
+    assert told() == f"safetyrepro run STUDY --out {folder / 'store'}, STUDY being the file it was made from"
+    (folder / "store" / "xstest").symlink_to(folder / "xstest")
+    assert told() == f"safetyrepro run {folder / 'store' / 'study.yaml'} --out {folder / 'store'}"
+    assert runnable_study(folder / "none.yaml", "quickstart") == "quickstart"

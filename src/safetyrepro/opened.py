@@ -14,6 +14,7 @@ from safetyrepro.gate_supported import card_tester, store_tester
 from safetyrepro.render.files import CARD, read_card
 from safetyrepro.scope import Scope
 from safetyrepro.scores import ScoreTable
+from safetyrepro.selection import runnable_study
 from safetyrepro.store import MANIFEST, STUDY, Store, open_store
 
 
@@ -53,7 +54,10 @@ def _open_store(folder: Path) -> Opened:
 
 def _run_again(store: Store) -> str:
     if store.manifest.source == "run":
-        return f"safetyrepro run {store.folder / STUDY} --out {store.folder}"
+        study = runnable_study(store.folder / STUDY, store.manifest.study)
+        return f"safetyrepro run {study or 'STUDY'} --out {store.folder}" + (
+            "" if study else ", STUDY being the file it was made from"
+        )
     return f"measure them with the package that made these results, then safetyrepro ingest them again into {store.folder}"
 
 

@@ -100,6 +100,29 @@ def find_study(text: str) -> Path:
     )
 
 
+def runnable_study(file: Path, name: str) -> str | None:
+    """What `find_study` finds a store's study by, so that it can be run again.
+
+    Parameters
+    ----------
+    file : Path
+        The study.yaml that a store keeps; folders that it names relative to another place are not beside it.
+    name : str
+        The study's name.
+
+    Returns
+    -------
+    str or None
+        The file, if every folder that it names is there; else the name, if a study of that name ships; else None.
+    """
+    if file.is_file():
+        study, folder = read_study(file), file.parent
+        named = [model.path for model in study.models] + [spec.data for spec in study.benchmarks]
+        if all((folder / path).exists() for path in named if path):
+            return str(file)
+    return name if name in shipped_studies() else None
+
+
 def copy_study(name: str, target: Path) -> Study:
     """Copy a study that ships to a new file, to be edited.
 

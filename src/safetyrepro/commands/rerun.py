@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 def rerun(
     card: Annotated[Path, typer.Argument(help="A card.json, or its folder.")],
     *,
-    study: Annotated[str, typer.Option("--study", help="The study.yaml that the card was made from.")],
+    study: Annotated[
+        str | None,
+        typer.Option(
+            "--study", help="The study.yaml that the card was made from. Default: that of the card's store, or one that ships."
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Where new answers are kept. Default: a temporary folder.")
     ] = None,
@@ -34,16 +39,24 @@ def rerun(
     """
     from tempfile import TemporaryDirectory
 
+    from safetyrepro.errors import CardError
     from safetyrepro.options import parse_names
     from safetyrepro.render.files import CARD, read_card
     from safetyrepro.render.progress import progress_bar
     from safetyrepro.rerun import RerunOptions, RerunWord
     from safetyrepro.rerun import rerun as rerun_card
-    from safetyrepro.selection import find_study
+    from safetyrepro.selection import find_study, runnable_study
+    from safetyrepro.store import STUDY
     from safetyrepro.study import read_study
 
-    held = read_card(card / CARD if card.is_dir() else card)
-    path = find_study(study)
+    file = card / CARD if card.is_dir() else card
+    held = read_card(file)
+    named = study or runnable_study(file.resolve().parent.parent / STUDY, held.study)
+    if named is None:
+        raise CardError(
+            str(file), found="does not lie in a store whose study can be run", remedy="Name the study with --study."
+        )
+    path = find_study(named)
     options = RerunOptions(benchmark=benchmark, pair=parse_names(pair), differing_only=differing)
     lost = False
     with TemporaryDirectory() as scratch, progress_bar(quiet=quiet) as progress:
