@@ -21,6 +21,7 @@ from safetyrepro.launching import readable_checkpoint
 from safetyrepro.plan import Plan, make_plan
 from safetyrepro.programs import plan_programs, run_programs
 from safetyrepro.records import Status
+from safetyrepro.render.programs import programs_lines
 from safetyrepro.selection import find_study, narrowed
 from safetyrepro.study import parse_study, read_study
 
@@ -205,6 +206,21 @@ def test_an_item_that_a_log_lacks_is_unknown_and_a_stranger_is_counted(environme
 def test_a_setting_that_no_package_obeys_is_refused(changes: dict, found: str) -> None:
     with pytest.raises(SafetyReproError, match=found):
         plan_programs(planned(["lm-eval"], **changes))
+
+
+def test_a_plan_shows_each_command_and_who_cannot_run_what(environments: Path) -> None:
+    lines = list(programs_lines(plan_programs(planned(["lm-eval==0.4.5", "lm-eval==0.4.13"], benchmark="bbq", models=2))))
+    assert lines[1] == "2 models, 1 benchmarks, 1 packages, 2 runs"
+    assert lines[2].startswith("lm-eval==0.4.13: its environment is ")
+    assert lines[3] == "bbq, 8 items, by lm-eval==0.4.13 (acc as accuracy):"
+    assert "python -m lm_eval --model hf --model_args pretrained=checkpoint,dtype=float32 --tasks bbq " in lines[4]
+    assert lines[5] == "bbq: left out, lm-eval 0.4.5 has no task for bbq; name lm-eval==0.4.13"
+
+
+def test_a_plan_names_the_command_that_makes_an_absent_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    lines = list(programs_lines(plan_programs(planned(["helm"]))))
+    assert lines[2] == "helm==0.5.16: no environment; `safetyrepro harness install helm==0.5.16` makes it"
 
 
 def test_programs_are_started_here_only(tmp_path: Path) -> None:

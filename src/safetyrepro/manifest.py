@@ -12,6 +12,9 @@ from safetyrepro.study import Document
 
 NOT_RECORDED = "not recorded"
 
+PROGRAMS = "other packages, as programs"
+"""What `Manifest.source` says of results that other packages measured for a study of ours."""
+
 
 class PartEntry(Document):
     """One Parquet part."""

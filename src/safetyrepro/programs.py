@@ -21,7 +21,7 @@ from safetyrepro.harnesses.discovery import discover
 from safetyrepro.harnesses.hub_rows import hub_rows
 from safetyrepro.harnesses.program import Job, Question, Release, parse_release
 from safetyrepro.launching import Start, carry_out, finished
-from safetyrepro.manifest import BenchmarkEntry, Manifest, ModelEntry
+from safetyrepro.manifest import PROGRAMS, BenchmarkEntry, Manifest, ModelEntry
 from safetyrepro.plan import BenchmarkPlan, Plan
 from safetyrepro.records import CellKey, Item, ItemRecord, Status
 from safetyrepro.run import Progress, Silent
@@ -280,7 +280,7 @@ def _manifest(programs: Programs, started: str) -> Manifest:
         study=study.name,
         question=study.question,
         note=study.note,
-        source="run",
+        source=PROGRAMS,
         failure_policy=study.failure_policy,
         benchmarks=tuple(_entry(programs, benchmark) for benchmark in plan.benchmarks),
         models=tuple(model.name for model in study.models),

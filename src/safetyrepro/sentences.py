@@ -6,7 +6,7 @@ from shlex import quote
 
 from safetyrepro.analysis import Analysis, BenchmarkAnalysis
 from safetyrepro.estimands import Estimand
-from safetyrepro.manifest import Manifest
+from safetyrepro.manifest import PROGRAMS, Manifest
 from safetyrepro.verdicts import Verdict
 
 LIMITS = (
@@ -91,7 +91,7 @@ def recompute_commands(manifest: Manifest, analysis: Analysis, *, rows: bool, cl
 
 def _measure_again(manifest: Manifest) -> str:
     """A table says neither its range nor which direction is safer, so both are repeated; a known format says both itself."""
-    if manifest.source == "run":
+    if manifest.source in ("run", PROGRAMS):
         return "safetyrepro run study.yaml"
     if manifest.source != "table":
         return "safetyrepro ingest auto RESULTS -o STORE"

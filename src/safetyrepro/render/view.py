@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from safetyrepro.analysis import BenchmarkAnalysis
 from safetyrepro.card import BenchmarkCard, CellCard, GridCard, cell_fields
 from safetyrepro.inference import BenchmarkInference
+from safetyrepro.manifest import PROGRAMS
 from safetyrepro.render.text import counted
 from safetyrepro.sentences import verdict_sentence
 from safetyrepro.verdicts import Verdict, Witness
@@ -213,13 +214,16 @@ def cell_provenance(card: GridCard, benchmark: BenchmarkCard) -> CellFields:
     return CellFields(shared, varying, tuple((cell, tuple(fields[name] for name in varying)) for cell, fields in rows))
 
 
+_SOURCES = {"run": "a run of this package", PROGRAMS: f"{PROGRAMS}, over a study of this package"}
+
+
 def provenance_rows(card: GridCard) -> tuple[tuple[str, str], ...]:
     """Provenance of the whole card, label and value, in words."""
     stamp = card.provenance
     commit = stamp.study.commit + {True: ", with uncommitted changes", False: "", None: ""}[stamp.study.dirty]
     package = stamp.package.commit + {True: ", with uncommitted changes", False: "", None: ""}[stamp.package.dirty]
     return (
-        ("results come from", "a run of this package" if card.source == "run" else f"an ingested {card.source}"),
+        ("results come from", _SOURCES.get(card.source, f"an ingested {card.source}")),
         ("complete", "every planned cell has records" if card.complete else "no: some planned cells have no record"),
         ("unreadable answers count as", card.failure_policy.replace("_", " ")),
         ("seed", "not recorded" if stamp.seed is None else str(stamp.seed)),
