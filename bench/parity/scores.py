@@ -1,7 +1,8 @@
 """Scores of a toy checkpoint as lm-evaluation-harness reports them and as we compute them, on the same rows.
 
 Usage: python bench/parity/scores.py ENVIRONMENTS WORK     runs lm-evaluation-harness and records its numbers beside ours
-       python bench/parity/scores.py --ours model          computes ours again with our own engine and prints them as JSON
+       python bench/parity/scores.py --ours model          computes ours again with our own engine and prints them as JSON;
+                                                           --only toxigen,bbq keeps to these benchmarks
        python bench/parity/scores.py --ours recorded       the same from the log-likelihoods that it reported, without a model
 """
 
@@ -247,7 +248,9 @@ def main() -> None:
     parser.add_argument("folders", nargs="*", type=Path, metavar="ENVIRONMENTS WORK")
     parser.add_argument("--ours", choices=("model", "recorded"))
     parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--only", default=",".join(dict.fromkeys(pair.benchmark for pair in PAIRS)))
     options = parser.parse_args()
+    chosen = [pair for pair in PAIRS if pair.benchmark in options.only.split(",")]
     if options.ours is None:
         record(*(folder.resolve() for folder in options.folders))
     elif options.ours == "recorded":
@@ -255,7 +258,7 @@ def main() -> None:
         print(json.dumps({run["model"]: from_run(options.data.resolve(), run) for run in runs}))
     else:
         with opened(CHECKPOINT) as backend:
-            scores = {pair.name: our_score(pair, options.data.resolve(), from_model(backend)) for pair in PAIRS}
+            scores = {pair.name: our_score(pair, options.data.resolve(), from_model(backend)) for pair in chosen}
         print(json.dumps({CHECKPOINT: scores}))
 
 
