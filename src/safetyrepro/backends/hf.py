@@ -92,6 +92,14 @@ class HfBackend:
         """What a reader of the run should know about how it was computed, such as a path that this architecture does not take."""
         return tuple(self._scorer.notes)
 
+    @property
+    def device_memory(self) -> int | None:
+        """Largest number of bytes that were taken on the graphics card so far; None on a processor."""
+        import torch
+
+        device = self._forward.device
+        return torch.cuda.max_memory_reserved(device) if device.type == "cuda" else None
+
     def encode(self, requests: Sequence[Request]) -> list[Encoded]:
         """Render and tokenize requests, in order; asks nothing of the model."""
         return self._encoder.encode(requests)
