@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import fake_package
 from safetyrepro.analysis import analyze
 from safetyrepro.benchmarks import benchmark_module
+from safetyrepro.cli import app
 from safetyrepro.environments import VARIABLE, find_python
 from safetyrepro.errors import SafetyReproError
 from safetyrepro.harnesses import HARNESSES
@@ -215,6 +217,15 @@ def test_a_plan_shows_each_command_and_who_cannot_run_what(environments: Path) -
     assert lines[3] == "bbq, 8 items, by lm-eval==0.4.13 (acc as accuracy):"
     assert "python -m lm_eval --model hf --model_args pretrained=checkpoint,dtype=float32 --tasks bbq " in lines[4]
     assert lines[5] == "bbq: left out, lm-eval 0.4.5 has no task for bbq; name lm-eval==0.4.13"
+
+
+def test_the_plan_of_the_shipped_study_is_its_runs() -> None:
+    shown = CliRunner().invoke(app, ["plan", "cross-package", "--items", "8"])
+    assert shown.exit_code == 0
+    assert "3 models, 1 benchmarks, 5 packages, 15 runs" in shown.output
+    document = json.loads(CliRunner().invoke(app, ["plan", "cross-package", "--items", "8", "--json"]).output)
+    assert len(document) == 15
+    assert document[0]["words"][:3] == ["python", "-m", "lm_eval"]
 
 
 def test_a_plan_names_the_command_that_makes_an_absent_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from safetyrepro.card import GridCard
 from safetyrepro.card_store import card_options, card_store
 from safetyrepro.gate import Tester
 from safetyrepro.gate_supported import card_tester, store_tester
+from safetyrepro.manifest import PROGRAMS
 from safetyrepro.render.files import CARD, read_card
 from safetyrepro.scope import Scope
 from safetyrepro.scores import ScoreTable
@@ -53,7 +54,7 @@ def _open_store(folder: Path) -> Opened:
 
 
 def _run_again(store: Store) -> str:
-    if store.manifest.source == "run":
+    if store.manifest.source in ("run", PROGRAMS):
         study = runnable_study(store.folder / STUDY, store.manifest.study)
         return f"safetyrepro run {study or 'STUDY'} --out {store.folder}" + (
             "" if study else ", STUDY being the file it was made from"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from safetyrepro.environments import EnvironmentAbsent, find_python
 from safetyrepro.harnesses.program import Release
 from safetyrepro.programs import Programs
+from safetyrepro.records import Json
 from safetyrepro.render.text import inert
 
 
@@ -30,6 +31,23 @@ def programs_lines(programs: Programs) -> Iterator[str]:
     for name, exclusions in programs.refused.items():
         for exclusion in exclusions:
             yield f"{inert(name)}: left out, {exclusion.reason}"
+
+
+def programs_document(programs: Programs) -> list[dict[str, Json]]:
+    """One object a run: model, benchmark, release, number of items, and the words of its command."""
+    document: list[dict[str, Json]] = []
+    for cell in programs.cells:
+        launch = cell.release.program.launch(cell.job)
+        document.append(
+            {
+                "model": cell.model.name,
+                "benchmark": cell.benchmark.spec.name,
+                "harness": cell.release.text,
+                "items": len(cell.benchmark.items),
+                "words": ["python", "-m", launch.module, *launch.arguments],
+            }
+        )
+    return document
 
 
 def _environment(release: Release) -> str:
