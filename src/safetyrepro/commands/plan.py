@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from safetyrepro.parameters import DataFolder, Items, Models, Only, StudyArgument, TierName
+from safetyrepro.parameters import DataFolder, Items, Models, Only, Repeats, StudyArgument, TierName
 
 
 def plan(
@@ -19,23 +19,33 @@ def plan(
     items: Items = None,
     tier: TierName = None,
     data: DataFolder = None,
+    probe: Annotated[
+        bool,
+        typer.Option("--probe", help="Load each model and answer a few requests: exact tokens, time and peak memory here."),
+    ] = False,
+    probe_seconds: Annotated[float, typer.Option(min=0.0, help="Seconds that --probe may ask each loading.")] = 20.0,
+    repeat: Repeats = None,
 ) -> None:
     """Show what a study will do: factors, levels, tiers, what is left out and why, cells, loads, prompts and requests.
 
-    Nothing is loaded and nothing is asked. Tokens are estimates until a tokenizer is at hand, and marked so. Where a
-    benchmark's data are not at hand, its cells are shown without items.
+    Without --probe nothing is loaded and nothing is asked; tokens are estimates, and marked so. Where a benchmark's data are
+    not at hand, its cells are shown without items.
     """
     from safetyrepro.costs import plan_costs, plan_document
     from safetyrepro.options import parse_names, parse_tier
     from safetyrepro.plan import make_plan
+    from safetyrepro.probe import probe as estimated
     from safetyrepro.programs import plan_programs
+    from safetyrepro.render.estimate import print_estimate
     from safetyrepro.render.programs import programs_document, programs_lines
     from safetyrepro.render.terminal import print_plan
     from safetyrepro.selection import find_study, narrowed
     from safetyrepro.study import read_study
 
     path = find_study(study)
-    chosen = narrowed(read_study(path), only=parse_names(only), models=parse_names(models), items=items, data=data)
+    chosen = narrowed(
+        read_study(path), only=parse_names(only), models=parse_names(models), items=items, data=data, repeats=repeat
+    )
     worked_out = make_plan(chosen, path, tier=parse_tier(tier), need_data=False)
     if chosen.harness:
         found = plan_programs(worked_out)
@@ -43,7 +53,11 @@ def plan(
         typer.echo("\n".join(lines))
         return
     costs = plan_costs(worked_out)
+    estimate = estimated(worked_out, seconds=probe_seconds) if probe else None
     if json:
-        typer.echo(json_text.dumps(plan_document(worked_out, costs), indent=1, ensure_ascii=False))
+        document = plan_document(worked_out, costs) | ({"estimate": estimate.document()} if estimate else {})
+        typer.echo(json_text.dumps(document, indent=1, ensure_ascii=False))
     else:
         print_plan(worked_out, costs)
+    if estimate and not json:
+        print_estimate(estimate)
