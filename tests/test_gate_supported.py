@@ -234,8 +234,9 @@ def test_a_card_without_rows_says_that_the_store_is_needed(tmp_path: Path):
 
 
 def swapped(table: ScoreTable, rng: np.random.Generator) -> ScoreTable:
-    """The labels of two models exchanged at random, item by item, in all configurations at once."""
-    flip = rng.random(len(table.items)) < 0.5
+    """The labels of two models exchanged at random, cluster by cluster, in all configurations at once."""
+    cluster = table.cluster_index
+    flip = (rng.random(cluster.max() + 1) < 0.5)[cluster]
 
     def exchange(values: np.ndarray) -> np.ndarray:
         return np.where(flip, values[::-1], values)
@@ -295,6 +296,25 @@ def test_two_labels_of_one_model_rarely_decide_a_claim_on_a_made_grid(quantifier
     table = score_table(store, store.manifest.benchmarks[0], estimand(), OPTIONS)
 
     check_same_models(table, scope, made, count=count)
+
+
+@pytest.mark.parametrize("count", [40, pytest.param(1000, marks=pytest.mark.long)])
+def test_two_labels_of_one_model_rarely_decide_a_claim_where_items_come_in_clusters(count: int):
+    """The items of a cluster agree, so that a test which took them for units would decide far too often."""
+    rng = np.random.default_rng(10)
+    difference = np.repeat(rng.integers(-1, 2, size=(30, 3)), 4, axis=0).astype(float)
+    store = item_store(difference, clusters=[f"c{i // 4}" for i in range(120)])
+    scope = claim_scope(claim(), analyze(store, LEAN))
+    table = score_table(store, store.manifest.benchmarks[0], estimand(), OPTIONS)
+
+    check_same_models(table, scope, claim(), count=count)
+    apart = replace(table, clusters=table.items)
+    n_refuted = 0
+    for draw in range(count):
+        drawn = replace(swapped(table, rng), clusters=apart.clusters)
+        test = claim_test(claim(), scope, drawn, InferenceOptions(draws=250, seed=draw))
+        n_refuted += test.p_refutes is not None and test.p_refutes <= 0.05
+    assert n_refuted / count > 0.15
 
 
 @pytest.mark.parametrize("count", [30, pytest.param(400, marks=pytest.mark.long)])
