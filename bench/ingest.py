@@ -1,8 +1,9 @@
 """Time and peak memory of reading lm-eval samples, beside plain json.loads over the same lines.
 
-    python bench/ingest.py [ROWS]
+    python bench/ingest.py [ROWS] [OUTPUT.json]
 
-Each measurement is a process of its own, so that its peak memory is its own. Rows have about 600 bytes and 2 metrics.
+Each measurement is a process of its own, so that its peak memory is its own. Rows have about 600 bytes and 2 metrics. Seconds of the
+processor stand beside seconds of the clock, which depend on what else the machine does.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from machine import machine
+
+MEASURED = ("json.loads", "read items", "ingest")
 STAMP = "2025-01-02T03-04-05.000001"
 
 
@@ -48,7 +52,7 @@ def write(folder: Path, n_rows: int) -> Path:
 
 
 def measure(what: str, folder: Path) -> None:
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.process_time()
     if what == "json.loads":
         with (folder / f"samples_toy_{STAMP}.jsonl").open() as file:
             n_rows = sum(json.loads(line) is not None for line in file)
@@ -61,27 +65,37 @@ def measure(what: str, folder: Path) -> None:
 
         store = ingest_foreign([folder / f"results_{STAMP}.json"], folder / "store").store
         n_rows = sum(part.rows for part in store.manifest.parts if part.kind == "records")
-    seconds = time.perf_counter() - started
+    seconds, work = time.perf_counter() - started, time.process_time() - worked
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"what": what, "rows": n_rows, "seconds": round(seconds, 2), "peak_mb": round(peak)}))
+    print(
+        json.dumps(
+            {"what": what, "rows": n_rows, "seconds": round(seconds, 2), "cpu_seconds": round(work, 2), "peak_mb": round(peak)}
+        )
+    )
 
 
 def main() -> None:
-    if len(sys.argv) == 3:
+    if len(sys.argv) == 3 and sys.argv[1] in MEASURED:
         measure(sys.argv[1], Path(sys.argv[2]))
         return
     n_rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory() as name:
         size = write(Path(name), n_rows).stat().st_size
         print(f"{n_rows} rows, {size / 1e6:.0f} MB")
-        base = None
-        for what in ("json.loads", "read items", "ingest"):
+        rows = []
+        for what in MEASURED:
             done = subprocess.run([sys.executable, __file__, what, name], check=True, capture_output=True, text=True)
             found = json.loads(done.stdout)
-            base = base or found["seconds"]
+            rows.append(found)
+            clock, work = found["seconds"] / rows[0]["seconds"], found["cpu_seconds"] / rows[0]["cpu_seconds"]
             print(
-                f"{what:<12} {found['seconds']:>8.2f} s  {found['seconds'] / base:>5.1f} x  {found['peak_mb']:>6} MB  {found['rows']} rows"
+                f"{what:<12} {found['seconds']:>8.2f} s  {clock:>5.1f} x  processor {found['cpu_seconds']:>8.2f} s  {work:>5.1f} x"
+                f"  {found['peak_mb']:>6} MB  {found['rows']} rows",
+                flush=True,
             )
+    if len(sys.argv) > 2:
+        written = {"samples": n_rows, "bytes": size, "measured": rows, "machine": machine()}
+        Path(sys.argv[2]).write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
