@@ -34,7 +34,8 @@ def same(ours: float | None, theirs: float) -> bool:
 def ours_again(shared: Path, *options: str) -> dict[str, dict[str, float | None]]:
     command = [sys.executable, str(PARITY / "scores.py"), "--data", str(shared / "data"), "--ours", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    found: dict[str, dict[str, float | None]] = json.loads(done.stdout)
+    return found
 
 
 @pytest.mark.parametrize("model", RUNS)
