@@ -226,6 +226,8 @@ def test_the_plan_of_the_shipped_study_is_its_runs() -> None:
     document = json.loads(CliRunner().invoke(app, ["plan", "cross-package", "--items", "8", "--json"]).output)
     assert len(document) == 15
     assert document[0]["words"][:3] == ["python", "-m", "lm_eval"]
+    probed = CliRunner().invoke(app, ["plan", "cross-package", "--items", "8", "--probe"])
+    assert "cannot ask another package's program" in str(probed.exception)
 
 
 def test_a_plan_names_the_command_that_makes_an_absent_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

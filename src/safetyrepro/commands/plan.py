@@ -32,6 +32,7 @@ def plan(
     not at hand, its cells are shown without items.
     """
     from safetyrepro.costs import plan_costs, plan_document
+    from safetyrepro.errors import StudyError
     from safetyrepro.options import parse_names, parse_tier
     from safetyrepro.plan import make_plan
     from safetyrepro.probe import probe as estimated
@@ -47,6 +48,8 @@ def plan(
         read_study(path), only=parse_names(only), models=parse_names(models), items=items, data=data, repeats=repeat
     )
     worked_out = make_plan(chosen, path, tier=parse_tier(tier), need_data=False)
+    if chosen.harness and probe:
+        raise StudyError("--probe", found="it cannot ask another package's program", remedy="Leave it out.")
     if chosen.harness:
         found = plan_programs(worked_out)
         lines = [json_text.dumps(programs_document(found), indent=1, ensure_ascii=False)] if json else programs_lines(found)
