@@ -239,3 +239,29 @@ def test_every_package_has_its_command(tmp_path: Path, monkeypatch: pytest.Monke
     else:
         {"lighteval": written.lighteval_run, "every-eval-ever": written.eee_record}[command](source)
     assert "1 models" in run("ingest", command, source, "-o", tmp_path / "store")
+
+
+def test_a_pattern_names_files_and_the_store_is_called_after_the_folder_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples(tmp_path / "runs" / "one", "a", [1.0, 0.0])
+    samples(tmp_path / "runs" / "two", "b", [1.0, 1.0])
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["ingest", "auto", "runs/*/results_*.json"])
+    assert result.exit_code == 0, result.output
+    assert open_store(tmp_path / "results" / "runs").manifest.models == ("a", "b")
+    result = CliRunner().invoke(app, ["ingest", "auto", "runs/*/nothing_*.json", "--dry-run"])
+    assert isinstance(result.exception, IngestError)
+    assert "a file, a folder or a pattern" in str(result.exception)
+
+
+def test_a_file_whose_name_is_a_pattern_is_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "run[1]"
+    samples(folder, "a", [1.0, 0.0])
+    store = ingest_foreign([folder], tmp_path / "store").store
+    assert store.manifest.models == ("a",)
+
+
+def test_the_help_says_which_package_is_not_read() -> None:
+    result = CliRunner().invoke(app, ["ingest", "--help"], env={"COLUMNS": "400"})
+    assert "NeMo Evaluator are not read" in " ".join(result.output.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,9 @@ import typer
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Read results that somebody else measured into a store that analyze, card and gate treat like any other.",
+    help="Read results that somebody else measured into a store that analyze, card and gate treat like any other. With --dry-run "
+    "nothing is written, and the number of files that were read and refused is printed. Results of NVIDIA NeMo Evaluator are not "
+    "read; write its scores into a table.",
 )
 
 
@@ -50,7 +53,7 @@ def table(
     print_store(ingest_table(file, folder, options=options))
 
 
-Paths = Annotated[list[Path], typer.Argument(help="Files and folders; a folder is searched.")]
+Paths = Annotated[list[Path], typer.Argument(help="Files, folders and patterns; a folder is searched.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the new store. Default: results/NAME.")]
 Models = Annotated[
     list[str] | None,
@@ -62,6 +65,12 @@ Directions = Annotated[
     list[str] | None, typer.Option("--orientation", help="QUESTION=higher|lower|target(T), or one word for all.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Read everything, write nothing, and say what each file gave.")]
+
+
+def _plain(pattern: Path) -> list[str]:
+    """The folders before the first wildcard of a pattern."""
+    parts = pattern.relative_to(pattern.anchor).parts
+    return list(itertools.takewhile(lambda part: not set(part) & set("*?["), parts))
 
 
 def _reader(package: str | None) -> Callable[..., None]:
@@ -92,7 +101,8 @@ def _reader(package: str | None) -> Callable[..., None]:
             ranges=parse_ranges(score_range or []),
             orientations=parse_orientations(orientation or []),
         )
-        folder = out or Path("results") / paths[0].resolve().name.split(".")[0]
+        first = paths[0] if paths[0].exists() else Path(paths[0].anchor or ".", *_plain(paths[0]))
+        folder = out or Path("results") / first.resolve().name.split(".")[0]
         found = ingest_foreign(paths, folder, package=package, options=options)
         print_readings(found.readings, found.notes)
         print_store(found.store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def discover(paths: Sequence[Path], *, package: str | None = None) -> Iterator[R
     Parameters
     ----------
     paths : sequence of Path
-        Files and folders; a folder is walked, and links to folders in it are not followed.
+        Files, folders and patterns such as ``runs/*/results_*.json``; a folder is walked, links to folders in it are not followed.
     package : str, optional
         Name of the only package whose files are read; None tries every one.
 
@@ -99,16 +100,24 @@ def discover(paths: Sequence[Path], *, package: str | None = None) -> Iterator[R
 
 def _files(paths: Sequence[Path]) -> list[Path]:
     found: dict[Path, None] = {}
-    for path in paths:
-        if path.is_dir():
-            found.update(dict.fromkeys(_below(path)))
-        elif path.exists():
-            found[path] = None
-        else:
-            raise IngestError(str(path), found="does not exist", expected="a file or a folder", remedy="Check the path.")
+    for path in _matching(paths):
+        found.update(dict.fromkeys(_below(path) if path.is_dir() else (path,)))
         if len(found) > MAX_FILES:
             raise IngestError(str(path), found=f"holds more than {MAX_FILES} files", remedy="Name the folders of the results.")
     return list(found)
+
+
+def _matching(paths: Sequence[Path]) -> Iterator[Path]:
+    """Paths as they are named, and what a pattern names where no file has that name: published names hold ``[``, ``*`` too."""
+    for path in paths:
+        # Path.glob refuses some patterns with an error; this finds nothing for them.
+        found = [] if path.exists() else glob.glob(str(path), recursive=True)  # noqa: PTH207
+        named = [path] if path.exists() else [Path(one) for one in sorted(found)]
+        if not named:
+            raise IngestError(
+                str(path), found="does not exist", expected="a file, a folder or a pattern", remedy="Check the path."
+            )
+        yield from named
 
 
 def _below(folder: Path) -> Iterator[Path]:
