@@ -15,6 +15,7 @@ from safetyrepro.analysis import Analysis
 from safetyrepro.benchmarks import benchmark_modules
 from safetyrepro.claims import parse_claim
 from safetyrepro.cli import app
+from safetyrepro.commands.locate import _apart
 from safetyrepro.errors import ClaimError, SafetyReproError, StudyError
 from safetyrepro.opened import open_results
 from safetyrepro.options import parse_settings
@@ -206,6 +207,15 @@ def test_locate_prints_the_standing_of_each_configuration(store: Path) -> None:
     words = " ".join(shown.output.split())
     assert "1st most favourable to A of 4" in words
     assert "A is A, B is B." in words
+    assert "template=qa shots=0" in words or "shots=0 template=qa" in words
     rows = json.loads(invoke("locate", str(store), "--claim", "A > B on bbq", "--at", "shots=5", "--json").output)
     assert [row["rank"] for row in rows] == [2, 4]
     assert rows[0]["sentence"].startswith("2nd most favourable")
+
+
+def test_what_all_configurations_share_is_said_once_below_the_table() -> None:
+    varied, constant = _apart([{"template": "qa", "dtype": "float32"}, {"template": "cloze", "dtype": "float32"}])
+    assert varied == {"template"}
+    assert constant == ("dtype=float32",)
+    assert _apart([{"shots": "0"}, {"template": "qa"}]) == ({"shots", "template"}, ())
+    assert _apart([{"shots": "0"}]) == (frozenset(), ("shots=0",))

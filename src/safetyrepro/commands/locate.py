@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json as json_text
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from safetyrepro.verdicts import Settings
 
 
 def locate(
@@ -37,9 +41,27 @@ def locate(
     if json:
         typer.echo(json_text.dumps([{**asdict(one), "sentence": one.sentence} for one in found], indent=1, ensure_ascii=False))
         return
+    varied, constant = _apart([entry.settings for entry in scope.entries])
     print_grid(
         f"{wanted.sentence}  [{scope.result.estimand.name}]",
         ("configuration", "standing"),
-        [(" ".join(f"{name}={level}" for name, level in one.settings.items()), one.sentence) for one in found],
-        notes=(f"A is {wanted.a}, B is {wanted.b}. {len(scope.entries)} configurations are in scope.",),
+        [
+            (
+                " ".join(f"{name}={level}" for name, level in one.settings.items() if name in varied) or "the only one",
+                one.sentence,
+            )
+            for one in found
+        ],
+        notes=(
+            f"A is {wanted.a}, B is {wanted.b}. {len(scope.entries)} configurations are in scope.",
+            *([f"The same in all of them: {' '.join(constant)}."] if constant else []),
+        ),
     )
+
+
+def _apart(configurations: Sequence[Settings]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Names of the factors that tell configurations apart, and the settings that all of them share."""
+    shared = set.intersection(*(set(settings.items()) for settings in configurations)) if configurations else set()
+    names = {name for settings in configurations for name in settings}
+    constant = tuple(f"{name}={level}" for name, level in sorted(shared))
+    return frozenset(names - {name for name, _ in shared}), constant
