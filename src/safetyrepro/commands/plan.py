@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json as json_text
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from safetyrepro.parameters import DataFolder, Items, Models, Only, Repeats, StudyArgument, TierName
+
+if TYPE_CHECKING:
+    from safetyrepro.plan import Plan
 
 
 def plan(
@@ -32,13 +35,10 @@ def plan(
     not at hand, its cells are shown without items.
     """
     from safetyrepro.costs import plan_costs, plan_document
-    from safetyrepro.errors import StudyError
     from safetyrepro.options import parse_names, parse_tier
     from safetyrepro.plan import make_plan
     from safetyrepro.probe import probe as estimated
-    from safetyrepro.programs import plan_programs
     from safetyrepro.render.estimate import print_estimate
-    from safetyrepro.render.programs import programs_document, programs_lines
     from safetyrepro.render.terminal import print_plan
     from safetyrepro.selection import find_study, narrowed
     from safetyrepro.study import read_study
@@ -48,12 +48,8 @@ def plan(
         read_study(path), only=parse_names(only), models=parse_names(models), items=items, data=data, repeats=repeat
     )
     worked_out = make_plan(chosen, path, tier=parse_tier(tier), need_data=False)
-    if chosen.harness and probe:
-        raise StudyError("--probe", found="it cannot ask another package's program", remedy="Leave it out.")
     if chosen.harness:
-        found = plan_programs(worked_out)
-        lines = [json_text.dumps(programs_document(found), indent=1, ensure_ascii=False)] if json else programs_lines(found)
-        typer.echo("\n".join(lines))
+        _plan_programs(worked_out, json=json, probe=probe)
         return
     costs = plan_costs(worked_out)
     estimate = estimated(worked_out, seconds=probe_seconds) if probe else None
@@ -64,3 +60,16 @@ def plan(
         print_plan(worked_out, costs)
     if estimate and not json:
         print_estimate(estimate)
+
+
+def _plan_programs(worked_out: Plan, *, json: bool, probe: bool) -> None:
+    """Print what other packages will be told."""
+    from safetyrepro.errors import StudyError
+    from safetyrepro.programs import plan_programs
+    from safetyrepro.render.programs import programs_document, programs_lines
+
+    if probe:
+        raise StudyError("--probe", found="it cannot ask another package's program", remedy="Leave it out.")
+    found = plan_programs(worked_out)
+    lines = [json_text.dumps(programs_document(found), indent=1, ensure_ascii=False)] if json else programs_lines(found)
+    typer.echo("\n".join(lines))
