@@ -39,24 +39,14 @@ def rerun(
     """
     from tempfile import TemporaryDirectory
 
-    from safetyrepro.errors import CardError
     from safetyrepro.options import parse_names
-    from safetyrepro.render.files import CARD, read_card
+    from safetyrepro.render.files import read_card
     from safetyrepro.render.progress import progress_bar
     from safetyrepro.rerun import RerunOptions, RerunWord
     from safetyrepro.rerun import rerun as rerun_card
-    from safetyrepro.selection import find_study, runnable_study
-    from safetyrepro.store import STUDY
     from safetyrepro.study import read_study
 
-    file = card / CARD if card.is_dir() else card
-    held = read_card(file)
-    named = study or runnable_study(file.resolve().parent.parent / STUDY, held.study)
-    if named is None:
-        raise CardError(
-            str(file), found="does not lie in a store whose study can be run", remedy="Name the study with --study."
-        )
-    path = find_study(named)
+    held, path = read_card(_file(card)), _study(_file(card), study)
     options = RerunOptions(benchmark=benchmark, pair=parse_names(pair), differing_only=differing)
     lost = False
     with TemporaryDirectory() as scratch, progress_bar(quiet=quiet) as progress:
@@ -64,6 +54,27 @@ def rerun(
             typer.echo("\n".join(_lines(found)))
             lost |= found.word is RerunWord.NOT_REPRODUCED
     raise typer.Exit(1 if lost else 0)
+
+
+def _file(card: Path) -> Path:
+    from safetyrepro.render.files import CARD
+
+    return card / CARD if card.is_dir() else card
+
+
+def _study(file: Path, asked: str | None) -> Path:
+    """The study that is asked for, else that of the store in which the card's folder lies, else one that ships."""
+    from safetyrepro.errors import CardError
+    from safetyrepro.render.files import read_card
+    from safetyrepro.selection import find_study, runnable_study
+    from safetyrepro.store import STUDY
+
+    named = asked or runnable_study(file.resolve().parent.parent / STUDY, read_card(file).study)
+    if named is None:
+        raise CardError(
+            str(file), found="does not lie in a store whose study can be run", remedy="Name the study with --study."
+        )
+    return find_study(named)
 
 
 def _lines(found: Rerun) -> list[str]:
