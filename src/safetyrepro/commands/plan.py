@@ -49,17 +49,14 @@ def plan(
     )
     worked_out = make_plan(chosen, path, tier=parse_tier(tier), need_data=False)
     if chosen.harness:
-        _plan_programs(worked_out, json=json, probe=probe)
-        return
+        return _plan_programs(worked_out, json=json, probe=probe)
     costs = plan_costs(worked_out)
     estimate = estimated(worked_out, seconds=probe_seconds) if probe else None
     if json:
         document = plan_document(worked_out, costs) | ({"estimate": estimate.document()} if estimate else {})
-        typer.echo(json_text.dumps(document, indent=1, ensure_ascii=False))
-    else:
-        print_plan(worked_out, costs)
-    if estimate and not json:
-        print_estimate(estimate)
+        return typer.echo(json_text.dumps(document, indent=1, ensure_ascii=False))
+    print_plan(worked_out, costs)
+    return print_estimate(estimate) if estimate else None
 
 
 def _plan_programs(worked_out: Plan, *, json: bool, probe: bool) -> None:
