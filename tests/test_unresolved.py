@@ -95,3 +95,22 @@ def test_equal_answers_with_other_values_are_the_reading_even_where_no_rule_is_k
     amounts = {part.cause: part.amount for part in found.parts}
     assert amounts == {RULE: pytest.approx(0.2), SAME: pytest.approx(-0.2)}
     assert next(part for part in found.parts if part.cause == RULE).n_items == 2
+
+
+def test_a_rule_that_asks_for_more_beside_one_answer_is_the_reading_and_no_other_prompt() -> None:
+    def cell(scoring: str, likelihoods: tuple[float, ...], value: float) -> Side:
+        items = tuple(
+            replace(
+                item(number, value, ""), answer=Answer(loglikelihoods=likelihoods), first_key=f"key {number}",
+                prompt=scoring, token_digest=scoring,
+            )
+            for number in range(6)
+        )  # fmt: skip
+        return Side(
+            name=scoring, model="m", benchmark="toy", estimand="mc1", worst=0.0, settings={"scoring": scoring}, items=items
+        )
+
+    found = explain(cell("sum", (-1.0, -2.0, -3.0), 1.0), cell("per_token", (-1.0, -2.0), 0.0))
+    assert [(part.cause, part.amount, part.n_items) for part in found.parts] == [(RULE, 1.0, 6)]
+    assert found.example is None
+    assert found.runs == ()

@@ -150,7 +150,9 @@ def explain(a: Side, b: Side) -> Explanation:
         parts=tuple(sorted(gap.parts(), key=lambda part: -abs(part.amount))),
         settings=gap.settings,
         example=_example(gap.game.shared),
-        open=open_questions(gap.game.players, gap.settings, recognised=gap.game.rules is not None),
+        open=open_questions(
+            gap.game.players, gap.settings, recognised=gap.game.rules is not None or gap.game.players == [RULE]
+        ),
         runs=fewest_runs(gap.game.players, gap.settings),
     )
 
@@ -226,13 +228,14 @@ def _shared(a: Side, b: Side) -> tuple[list[_Shared], tuple[int, int]]:
             remedy="Choose other runs with --benchmark, or write the logs with their samples.",
         )
     pairs = [(left[pair.a], right[pair.b]) for pair in found.pairs]
-    shared = [
-        _Shared(
-            one, other, relation(one.prompt, other.prompt, question=one.text, tokens=(one.token_digest, other.token_digest))
-        )
-        for one, other in pairs
-    ]
+    shared = [_Shared(one, other, _relation(one, other)) for one, other in pairs]
     return shared, (len(found.only_a), len(found.only_b))
+
+
+def _relation(a: SideItem, b: SideItem) -> Relation:
+    if a.same_answer(b):
+        return Relation.SAME
+    return relation(a.prompt, b.prompt, question=a.text, tokens=(a.token_digest, b.token_digest))
 
 
 def _number(side: Side, items: Sequence[SideItem], policy: FailurePolicy) -> float:
@@ -269,7 +272,8 @@ class Game:
 
     def _cause(self, pair: _Shared, hidden: str) -> str:
         """What the two answers of an item differ by: its prompts, what lies behind them, or how one answer was read."""
-        if self.rules is None and pair.a.value != pair.b.value and pair.a.answer.same(pair.b.answer):
+        alike = pair.a.answer.same(pair.b.answer)
+        if self.rules is None and (alike or pair.a.same_answer(pair.b)) and (pair.a.value != pair.b.value or not alike):
             return RULE
         return hidden if pair.relation is Relation.SAME else pair.relation.value
 

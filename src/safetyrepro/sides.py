@@ -41,6 +41,12 @@ class SideItem:
     """The text that was sent, with the continuations that were asked; empty where it is not recorded."""
     token_digest: str
     """Digest of the token ids; empty where they are not recorded."""
+    first_key: str = ""
+    """Content key of its first answer: model, token ids, decoding; empty where a file keeps none."""
+
+    def same_answer(self, other: SideItem) -> bool:
+        """Whether both sides read one answer, beside which a rule may have asked for more."""
+        return bool(self.first_key) and self.first_key == other.first_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +247,7 @@ def _store_item(record: ItemRecord, texts: Mapping[str, str], responses: Sequenc
         status=record.status,
         prompt=texts.get(record.prompt_digest, "") or record.prompt_digest,
         token_digest=record.token_digest,
+        first_key=record.keys[0] if record.keys else "",
     )
 
 
