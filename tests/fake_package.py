@@ -80,7 +80,7 @@ def inspect(sets: dict, arguments: list[str], behaviour: str) -> None:
         {
             "id": number,
             "epoch": 1,
-            "input": row["question"] if task == "truthfulqa" else f"{row['context']}\n\n{row['question']}",
+            "input": row["question"] if task == "truthfulqa" else f"Context: {row['context']}\n\nQuestion: {row['question']}",
             "choices": ["yes", "no"],
             "target": "A",
             "messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "A"}],

@@ -336,7 +336,9 @@ def _matched(items: Sequence[Item], run: ForeignRun) -> tuple[dict[str, ForeignI
     """Our id -> the package's item, joined by what is asked; and how many of the package's are none of ours."""
     waiting: dict[str, list[str]] = {}
     for item in items:
-        waiting.setdefault(normalised(_asked(item)), []).append(item.id)
+        ids = waiting.setdefault(normalised(_asked(item)[0]), [])
+        ids.append(item.id)
+        waiting.update({normalised(form): ids for form in _asked(item)[1:]})
     found: dict[str, ForeignItem] = {}
     n_strange = 0
     for foreign in run.items():
@@ -357,13 +359,15 @@ def _question(text: str, questions: Collection[str]) -> str:
     return max(last, key=lambda question: (ends[question], len(question)), default="")
 
 
-def _asked(item: Item) -> str:
-    """The question of an item, as `harnesses.content.question_of` reads it from a package's row."""
+def _asked(item: Item) -> tuple[str, ...]:
+    """The forms in which packages' logs hold the question of an item."""
     content = item.content
     if "sent_more" in content:
-        return f"{content['sent_more']}\n{content['sent_less']}"
+        return (f"{content['sent_more']}\n{content['sent_less']}",)
     text = str(content.get("question") or content.get("text"))
-    return f"{content['context']}\n{text}" if "context" in content else text
+    if "context" not in content:
+        return (text,)
+    return f"{content['context']}\n{text}", f"Context: {content['context']}\nQuestion: {text}"
 
 
 def _record(cell: Cell, item: Item, foreign: ForeignItem | None) -> ItemRecord:

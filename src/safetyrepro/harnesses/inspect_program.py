@@ -48,11 +48,17 @@ def launch(job: Job) -> Launch:
                 "--seed",
                 "0",
             ),
+            *_subsets(job),
             *("--display", "none", "--log-format", "json", "--log-dir", OUTPUT),
         ),
         sets={"truthfulqa/truthful_qa": {"validation": job.rows}, **_categories(job)},
         seeds=_bbq_files(job),
     )
+
+
+def _subsets(job: Job) -> tuple[str, ...]:
+    """Only the categories that have rows: the task reads a file for each of those that it is told."""
+    return ("-T", f"subsets={','.join(_by_category(job))}") if job.rows and job.benchmark == "bbq" else ()
 
 
 def _by_category(job: Job) -> dict[str, list[Mapping[str, Json]]]:
