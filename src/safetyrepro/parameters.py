@@ -23,6 +23,10 @@ Repeats = Annotated[
         "--repeat", min=1, help="Ask every cell so many times, each under another batch order: the placebo flip rate."
     ),
 ]
+Probe = Annotated[
+    bool, typer.Option("--probe", help="Load each model and answer a few requests: exact tokens, time and peak memory here.")
+]
+ProbeSeconds = Annotated[float, typer.Option("--probe-seconds", min=0.0, help="Seconds that --probe may ask each loading.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 Where = Annotated[
     list[str] | None, typer.Option("--where", help="FACTOR=LEVEL[,LEVEL]: read only these configurations. Repeatable.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from safetyrepro.parameters import DataFolder, Items, Models, Only, Repeats, StudyArgument, TierName
+from safetyrepro.parameters import DataFolder, Items, Models, Only, Probe, ProbeSeconds, Repeats, StudyArgument, TierName
 
 if TYPE_CHECKING:
     from safetyrepro.plan import Plan
@@ -22,11 +22,8 @@ def plan(
     items: Items = None,
     tier: TierName = None,
     data: DataFolder = None,
-    probe: Annotated[
-        bool,
-        typer.Option("--probe", help="Load each model and answer a few requests: exact tokens, time and peak memory here."),
-    ] = False,
-    probe_seconds: Annotated[float, typer.Option(min=0.0, help="Seconds that --probe may ask each loading.")] = 20.0,
+    probe: Probe = False,
+    probe_seconds: ProbeSeconds = 20.0,
     repeat: Repeats = None,
 ) -> None:
     """Show what a study will do: factors, levels, tiers, what is left out and why, cells, loads, prompts and requests.
@@ -34,12 +31,8 @@ def plan(
     Without --probe nothing is loaded and nothing is asked; tokens are estimates, and marked so. Where a benchmark's data are
     not at hand, its cells are shown without items.
     """
-    from safetyrepro.costs import plan_costs, plan_document
     from safetyrepro.options import parse_names, parse_tier
     from safetyrepro.plan import make_plan
-    from safetyrepro.probe import probe as estimated
-    from safetyrepro.render.estimate import print_estimate
-    from safetyrepro.render.terminal import print_plan
     from safetyrepro.selection import find_study, narrowed
     from safetyrepro.study import read_study
 
@@ -50,8 +43,18 @@ def plan(
     worked_out = make_plan(chosen, path, tier=parse_tier(tier), need_data=False)
     if chosen.harness:
         return _plan_programs(worked_out, json=json, probe=probe)
+    return _plan_cells(worked_out, json=json, seconds=probe_seconds if probe else None)
+
+
+def _plan_cells(worked_out: Plan, *, json: bool, seconds: float | None) -> None:
+    """Print cells and their cost, and what a probe of so many seconds finds."""
+    from safetyrepro.costs import plan_costs, plan_document
+    from safetyrepro.probe import probe as estimated
+    from safetyrepro.render.estimate import print_estimate
+    from safetyrepro.render.terminal import print_plan
+
     costs = plan_costs(worked_out)
-    estimate = estimated(worked_out, seconds=probe_seconds) if probe else None
+    estimate = None if seconds is None else estimated(worked_out, seconds=seconds)
     if json:
         document = plan_document(worked_out, costs) | ({"estimate": estimate.document()} if estimate else {})
         return typer.echo(json_text.dumps(document, indent=1, ensure_ascii=False))
