@@ -21,6 +21,8 @@ from server_faults import LASTING, MISBEHAVIOURS, PASSING, changed, raw, status
 from server_questions import PATIENT
 from test_plan_and_run import all_records, plan_of, prompts_csv
 
+pytestmark = pytest.mark.long
+
 WRITING = """
 name: served
 question: Which of two servers refuses more?
