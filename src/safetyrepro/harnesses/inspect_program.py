@@ -15,6 +15,19 @@ QUESTIONS: Mapping[str, Question] = {
     "bbq": Question(metric="accuracy", estimand="accuracy"),
 }
 
+_CATEGORIES = (
+    "Age",
+    "Disability_status",
+    "Gender_identity",
+    "Nationality",
+    "Physical_appearance",
+    "Race_ethnicity",
+    "Race_x_SES",
+    "Race_x_gender",
+    "Religion",
+    "SES",
+    "Sexual_orientation",
+)
 _BBQ_CACHE = "home/.cache/inspect_evals/bbq_dataset/bbq/data"
 
 
@@ -73,7 +86,7 @@ def _categories(job: Job) -> dict[str, dict[str, tuple[Mapping[str, Json], ...]]
 
 
 def _bbq_files(job: Job) -> dict[str, str]:
-    return {
-        f"{_BBQ_CACHE}/{name}.jsonl": "".join(f"{json.dumps(row)}\n" for row in rows)
-        for name, rows in _by_category(job).items()
-    }
+    """A file for each category, since the data set's loader looks for all; those without rows are empty and not asked for."""
+    rows = _by_category(job)
+    names = dict.fromkeys((*_CATEGORIES, *rows)) if job.benchmark == "bbq" else ()
+    return {f"{_BBQ_CACHE}/{name}.jsonl": "".join(f"{json.dumps(row)}\n" for row in rows.get(name, ())) for name in names}
