@@ -68,5 +68,5 @@ clean: ## remove the environment, results and caches
 
 .venv/ready-to-test: .venv/made $(INPUTS)
 	@echo "Installing safetyrepro and its test tools into .venv (about a minute, once) ..." >&2
-	$(PIP) -e '.[hf,quantization,attribution,inspect-logs,frames,dev]'
+	$(PIP) -e '.[hf,quantization,attribution,inspect-logs,frames,ray,dev]'
 	@touch .venv/ready-to-run $@
