@@ -25,7 +25,11 @@ def blocks(text: str, language: str) -> list[str]:
 def ran(command: str, folder: Path) -> str:
     """What a command printed, with the copy of the package in front of the installed one."""
     environment = {**os.environ, "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
-    line = command.replace("safetyrepro ", f"{sys.executable} -m safetyrepro ", 1) if command.startswith("safetyrepro ") else command
+    line = (
+        command.replace("safetyrepro ", f"{sys.executable} -m safetyrepro ", 1)
+        if command.startswith("safetyrepro ")
+        else command
+    )
     done = subprocess.run(line, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
