@@ -63,7 +63,9 @@ def test_the_paper_study_is_copied_as_its_authors_wrote_it(tmp_path: Path):
 
 
 def test_a_study_that_is_neither_a_file_nor_shipped_is_refused_with_the_list():
-    with pytest.raises(StudyError, match=r"neither a file nor a study that ships.*quickstart, paper"):
+    with pytest.raises(
+        StudyError, match=r"neither a file nor a study that ships.*quickstart, cross-package, paper, paper-extended"
+    ):
         find_study("nonsense")
 
 

@@ -74,7 +74,7 @@ def _kept(entries: Sequence[_Named], names: Sequence[str], option: str, noun: st
 def shipped_studies() -> dict[str, Path]:
     """The studies that ship with the package, by name."""
     package = Path(str(resources.files("safetyrepro")))
-    found = {path.stem: path for path in sorted((package / SHIPPED).glob("*.yaml"))}
+    found = {path.stem: path for path in sorted((package / SHIPPED).glob("*.yaml"), key=lambda path: path.stem)}
     return {QUICKSTART: package / QUICKSTART / "study.yaml", **found}
 
 

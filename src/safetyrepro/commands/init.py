@@ -9,7 +9,9 @@ import typer
 
 
 def init(
-    source: Annotated[str, typer.Option("--from", help="A study that ships: quickstart, paper, paper-extended.")] = "paper",
+    source: Annotated[
+        str, typer.Option("--from", help="A study that ships: quickstart, paper, paper-extended, cross-package.")
+    ] = "paper",
     out: Annotated[Path, typer.Option("--out", "-o", help="The new file.")] = Path("study.yaml"),
 ) -> None:
     """Copy a study that ships with the package, to be edited: models, benchmarks, factors, levels, tiers."""
