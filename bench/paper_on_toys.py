@@ -33,6 +33,10 @@ def toy_study(items: int, data: Path) -> dict[str, Any]:
     guard = study["models"][1]["safety_prompt"]
     toys = sorted(folder for folder in checkpoints.iterdir() if folder.is_dir())
     study["name"] = "paper-on-toys"
+    study["question"] = "Which of three toy checkpoints looks safer under the configurations of the paper?"
+    study["note"] = (
+        "Toys of about a million parameters at float32: they show that the study runs, and nothing about any real model."
+    )
     study["load"] = {"quantization": ["none"], "dtype": ["float32"]}
     study["models"] = [{"name": folder.name, "path": str(folder), "safety_prompt": guard} for folder in toys]
     study["judge"] = {"name": "toy-judge", "path": str(toys[0])}

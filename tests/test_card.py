@@ -10,7 +10,8 @@ from jsonschema import Draft202012Validator
 
 from builders import REVERSAL, write_table
 from safetyrepro.analysis import analyze
-from safetyrepro.card import CARD_FIELDS, GridCard, card_digest, cell_fields, make_card
+from safetyrepro.card import CARD_FIELDS, GridCard, card_digest, cell_fields, distinct_runs, make_card
+from safetyrepro.envelope import Configuration, Factor, Level, Stage
 from safetyrepro.errors import CardError
 from safetyrepro.ingest import ingest_table
 from safetyrepro.manifest import NOT_RECORDED
@@ -158,3 +159,27 @@ def test_limits_and_recomputation_are_always_there(ran: GridCard, ingested: Grid
     for card in (ran, ingested):
         assert any("inside this envelope" in limit for limit in card.limits)
         assert any(command.startswith("safetyrepro") for command in card.recompute)
+
+
+def test_an_absent_reversal_rests_on_the_configurations_that_were_measured(tmp_path: Path):
+    rows = [(model, "bench", f, "i0", "" if f == "y" else int(model == "a")) for model in "ab" for f in "xyz"]
+    store = ingest_table(write_table(tmp_path / "t.csv", rows, ("model", "benchmark", "f", "item_id", "score")), tmp_path / "s")
+    third = [("c", "bench", f, "i0", 0) for f in "xyz"]
+    more = ingest_table(
+        write_table(tmp_path / "u.csv", [*rows, *third], ("model", "benchmark", "f", "item_id", "score")), tmp_path / "more"
+    )
+
+    assert "of 3 configurations (1 not measured for both)" in headline("bench", analyze(store).benchmarks["bench"])
+    assert headline("bench", analyze(more).benchmarks["bench"]) == (
+        "bench: no pair of models changes its order among the 2 of 3 configurations that were measured for both."
+    )
+
+
+def test_decodings_are_different_runs_of_the_same_prompts(ran: GridCard):
+    entry = primary(ran)
+    decoding = Factor(name="system_prompt", stage=Stage.DECODE, levels=(Level(name="none"), Level(name="helpful")))
+    cells = tuple(cell.model_copy(update={"prompts_digest": "same"}) for cell in entry.cells)
+    members = tuple(Configuration.of(settings) for settings in entry.configurations)
+
+    assert distinct_runs(cells, members, ()) == 1
+    assert distinct_runs(cells, members, (decoding,)) == 2

@@ -268,3 +268,16 @@ def test_rendered_prompts_can_be_read_back_by_their_digest(study_file: Path, tmp
 def test_joined_digests_keep_a_single_one_and_depend_on_order():
     assert joined_digest(["a", "a"]) == "a"
     assert joined_digest(["a", "b"]) != joined_digest(["b", "a"])
+
+
+def test_where_data_are_not_at_hand_what_hangs_on_items_is_unknown_and_an_open_revision_is_named(tmp_path: Path):
+    text = TEXT.replace("{name: kind}", "{name: kind, repository: x/kind}").replace("data: xstest", "data: absent")
+    path = tmp_path / "study.yaml"
+    plan = make_plan(parse_study(text, where=str(path)), path, need_data=False)
+
+    document = plan_document(plan, plan_costs(plan))
+
+    assert document["unpinned"] == ["kind"]
+    assert document["benchmarks"]["xstest"]["items"] is None
+    assert {row["requests"] for row in document["costs"]} == {None}
+    assert {row["n_configurations"] for row in document["costs"]} == {4}

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rows import BBQ_CATEGORIES, table, text_of
+from rows import table, text_of
+
+from safetyrepro.benchmarks.bbq_files import CATEGORIES
 
 Content = tuple[str, ...]
 Index = Mapping[Content, str]
@@ -19,7 +21,7 @@ def scenario_files(benchmark: str, data: Path) -> dict[str, Path]:
         return {"scenarios/truthful_qa/data/TruthfulQA.csv": data / "truthfulqa" / "TruthfulQA.csv"}
     if benchmark != "bbq":
         return {}
-    plain = {name: data / "bbq" / "data" / f"{name}.jsonl" for name in BBQ_CATEGORIES}
+    plain = {name: data / "bbq" / "data" / f"{name}.jsonl" for name in CATEGORIES}
     return {
         f"scenarios/bbq/data/{name}": path if path.is_file() else path.with_name(path.name + ".gz")
         for name, path in plain.items()
@@ -37,7 +39,7 @@ def index_of(benchmark: str, data: Path) -> Index:
         for row in table(data / "xstest" / "xstest_prompts.csv"):
             found.setdefault((row["prompt"],), row["id"])
     else:
-        for category in BBQ_CATEGORIES:
+        for category in CATEGORIES:
             for line in text_of(data / "bbq" / "data" / f"{category}.jsonl").splitlines():
                 row = json.loads(line)
                 key = (row["context"], row["question"], *(row[f"ans{i}"] for i in range(3)))

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safetyrepro.harnesses import redirected as redirection
+
 HERE = Path(__file__).resolve().parent
 LIMIT_SECONDS = 1800.0
 
@@ -79,10 +81,10 @@ def run_program(arguments: Sequence[str], folder: Path) -> None:
 
 
 def redirected(python: Path, sets: Mapping[str, Any], module: str, arguments: Sequence[str], folder: Path) -> None:
-    """Run a package's module behind `redirected.py`."""
+    """Run a package's module behind `safetyrepro.harnesses.redirected`."""
     rows = folder / "rows.json"
     rows.write_text(json.dumps(sets), encoding="utf-8")
-    run_program([str(python), str(HERE / "redirected.py"), str(rows), module, *arguments], folder)
+    run_program([str(python), str(Path(redirection.__file__).resolve()), str(rows), module, *arguments], folder)
 
 
 def lm_eval(

@@ -15,21 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetyrepro.benchmarks.bbq_files import CATEGORIES
+
 N_ITEMS = 60
 PER_CATEGORY = 6
-BBQ_CATEGORIES = (
-    "Age",
-    "Disability_status",
-    "Gender_identity",
-    "Nationality",
-    "Physical_appearance",
-    "Race_ethnicity",
-    "Race_x_SES",
-    "Race_x_gender",
-    "Religion",
-    "SES",
-    "Sexual_orientation",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +68,7 @@ def truthfulqa(data: Path) -> Rows:
 def bbq_categories(data: Path) -> dict[str, Rows]:
     """Items of each category, as upstream's JSON lines have them; a step of one more each time meets every context and polarity."""
     found = {}
-    for category in BBQ_CATEGORIES:
+    for category in CATEGORIES:
         lines = text_of(data / "bbq" / "data" / f"{category}.jsonl").splitlines()
         rows = [json.loads(lines[position + turn]) for turn, position in enumerate(spaced(len(lines), PER_CATEGORY))]
         found[category] = Rows(ids=tuple(f"{category}-{row['example_id']}" for row in rows), rows=tuple(rows))
@@ -135,7 +124,7 @@ READERS: Mapping[str, Callable[[Path], Rows]] = {
 
 
 def hub_sets(data: Path, benchmarks: Sequence[str]) -> dict[str, Any]:
-    """Every hub data set that a package may ask for -> its splits, for `redirected.py`."""
+    """Every hub data set that a package may ask for -> its splits, for `safetyrepro.harnesses.redirected`."""
     names = {
         "truthfulqa": ("truthfulqa/truthful_qa", "truthful_qa"),
         "bbq": ("oskarvanderwal/bbq",),

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from safetyrepro.analysis import Analysis, BenchmarkAnalysis
 from safetyrepro.canonical import canonical_digest
-from safetyrepro.envelope import Configuration, Exclusion, Factor
+from safetyrepro.envelope import Configuration, Exclusion, Factor, Stage
 from safetyrepro.estimands import Estimand
 from safetyrepro.manifest import NOT_RECORDED, BenchmarkEntry, DataEntry, ModelEntry, Stamp, TokenCounts
 from safetyrepro.notebook import notebook_table
@@ -114,7 +114,7 @@ class BenchmarkCard(Document):
     digests: tuple[str, ...]
     """Digest of each member."""
     n_distinct_runs: int | None
-    """Different texts of prompts behind the configurations; None where prompts are not recorded."""
+    """Different prompts and decodings behind the configurations; None where prompts are not recorded."""
     exclusions: tuple[Exclusion, ...]
     """What was left out of the product, with reasons."""
     not_run: tuple[str, ...]
@@ -242,7 +242,7 @@ def _benchmark_card(store: Store, entry: BenchmarkEntry, name: str, result: Benc
         configurations=result.configurations,
         core=result.core,
         digests=tuple(member.digest for member in members),
-        n_distinct_runs=_distinct_runs(cells),
+        n_distinct_runs=distinct_runs(cells, members, entry.envelope.factors),
         exclusions=entry.envelope.exclusions,
         not_run=entry.not_run,
         n_not_run=entry.n_not_run,
@@ -251,13 +251,15 @@ def _benchmark_card(store: Store, entry: BenchmarkEntry, name: str, result: Benc
     )
 
 
-def _distinct_runs(cells: Sequence[CellCard]) -> int | None:
-    """The most different prompt sets that one model saw; None where prompts are not recorded."""
-    seen: dict[str, set[str]] = {}
+def distinct_runs(cells: Sequence[CellCard], members: Sequence[Configuration], factors: Sequence[Factor]) -> int | None:
+    """The most different prompts and decodings that one model saw; None where prompts are not recorded."""
+    drawn = [factor.name for factor in factors if factor.stage is Stage.DECODE]
+    decoding = {member.digest: tuple(member.as_dict().get(name) for name in drawn) for member in members}
+    seen: dict[str, set[tuple[str, tuple[str | None, ...]]]] = {}
     for cell in cells:
         if cell.prompts_digest != NOT_RECORDED:
-            seen.setdefault(cell.model, set()).add(cell.prompts_digest)
-    return max((len(digests) for digests in seen.values()), default=None)
+            seen.setdefault(cell.model, set()).add((cell.prompts_digest, decoding[cell.configuration]))
+    return max((len(runs) for runs in seen.values()), default=None)
 
 
 def _factor_card(factor: Factor) -> FactorCard:

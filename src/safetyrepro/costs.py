@@ -107,7 +107,7 @@ def plan_document(plan: Plan, costs: Sequence[BenchmarkCost]) -> dict[str, objec
             benchmark.spec.name: {
                 "configurations": len(benchmark.envelope),
                 "core": len(benchmark.envelope.core),
-                "items": len(benchmark.items),
+                "items": len(benchmark.items) or None,
                 "exclusions": [
                     {"condition": dict(entry.condition), "reason": entry.reason, "count": entry.count}
                     for entry in benchmark.envelope.exclusions
@@ -115,6 +115,15 @@ def plan_document(plan: Plan, costs: Sequence[BenchmarkCost]) -> dict[str, objec
             }
             for benchmark in plan.benchmarks
         },
-        "costs": [dataclasses.asdict(cost) for cost in costs],
+        "unpinned": [model.name for model in plan.study.models if model.unpinned],
+        "costs": [_cost_row(cost) for cost in costs],
         "cells": cells,
     }
+
+
+def _cost_row(cost: BenchmarkCost) -> dict[str, object]:
+    """A cost as JSON; where the data are not at hand, what hangs on items is unknown."""
+    row = dataclasses.asdict(cost)
+    if not cost.n_items:
+        row |= dict.fromkeys(("n_items", "requests_naive", "requests", "tokens_naive", "tokens"))
+    return row

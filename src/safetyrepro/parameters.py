@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 StudyArgument = Annotated[
-    str, typer.Argument(help="A study.yaml, or the name of one that ships: quickstart, paper, paper-extended.")
+    str, typer.Argument(help="A study.yaml, or the name of one that ships: quickstart, paper, paper-extended, cross-package.")
 ]
 StoreArgument = Annotated[Path, typer.Argument(help="A store made by run or ingest.")]
 StoreOut = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the store. Default: results/NAME.")]

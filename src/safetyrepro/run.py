@@ -16,7 +16,7 @@ from safetyrepro.derive import Answers, Unit, judgements_wanted, unit_records
 from safetyrepro.errors import ExecutorError
 from safetyrepro.executors.base import Executor, Opening
 from safetyrepro.executors.local import LocalExecutor
-from safetyrepro.manifest import Manifest, ModelEntry, TokenCounts
+from safetyrepro.manifest import NOT_RECORDED, Manifest, ModelEntry, TokenCounts
 from safetyrepro.parquet import write_whole
 from safetyrepro.plan import LoadPlan, Plan, cell_requests
 from safetyrepro.records import Request, Response
@@ -80,6 +80,7 @@ def run(plan: Plan, folder: Path, *, progress: Progress | None = None, executor:
     """
     progress = progress or Silent()
     store = Store.create(folder, _manifest(plan))
+    plan = _pinned(plan, store.manifest, progress)
     with store.writing():
         write_study(plan.study, folder / STUDY)
         answered = {response.key: response for response in store.responses()}
@@ -92,6 +93,21 @@ def run(plan: Plan, folder: Path, *, progress: Progress | None = None, executor:
         store.update({"stamp": finished, "complete": True, **_in_plan_order(plan, store.manifest)})
         _write_lock(store)
     return store
+
+
+def _pinned(plan: Plan, manifest: Manifest, progress: Progress) -> Plan:
+    """The plan with every repository that the study left unpinned at the revision that the store's first run found."""
+    found = {entry.name: entry.revision for entry in manifest.loads if entry.revision != NOT_RECORDED}
+
+    def fixed(model: ModelSpec) -> ModelSpec:
+        if not model.unpinned or model.name not in found:
+            return model
+        progress.note(f"{model.name}: revision {found[model.name]}, as the first run of this store found it")
+        return model.model_copy(update={"revision": found[model.name]})
+
+    models = {model.name: fixed(model) for model in plan.study.models}
+    loads = tuple(dataclasses.replace(load, model=models[load.model.name]) for load in plan.loads)
+    return dataclasses.replace(plan, loads=loads, judge=None if plan.judge is None else fixed(plan.judge))
 
 
 def _manifest(plan: Plan) -> Manifest:
@@ -306,7 +322,9 @@ def _in_plan_order(plan: Plan, manifest: Manifest) -> dict[str, object]:
     # Two names for one model may have been asked at once; their answers are one file. Records differ by the name.
     kept = {(part.kind, part.name, part.unit if part.kind == "records" else ""): part for part in reversed(parts)}
     names = [(load.model.name, dict(load.settings)) for load in plan.loads]
-    loads = sorted(manifest.loads, key=lambda e: names.index((e.name, e.load)) if (e.name, e.load) in names else len(names))
+    judge = "" if plan.judge is None else plan.judge.name
+    asked = [entry for entry in manifest.loads if (entry.name, entry.load) in names or entry.name == judge]
+    loads = sorted(asked, key=lambda e: names.index((e.name, e.load)) if (e.name, e.load) in names else len(names))
     return {"parts": tuple(reversed(kept.values())), "loads": tuple(loads)}
 
 

@@ -35,9 +35,18 @@ def headline(name: str, result: BenchmarkAnalysis) -> str:
         return f"{name}: {'the order reverses' if turned else 'no reversal'}. {verdict_sentence(result.pairs[0])}"
     count = f"{len(result.configurations)} configurations"
     if not turned:
-        return f"{name}: no pair of models changes its order among {count}."
+        return f"{name}: no pair of models changes its order among {_measured(result)}."
     worst = max(turned, key=lambda pair: (min(pair.n_plus, pair.n_minus), pair.flip_rate or 0.0))
     return f"{name}: {len(turned)} of {len(result.pairs)} pairs of models change their order among {count}. {verdict_sentence(worst)}"
+
+
+def _measured(result: BenchmarkAnalysis) -> str:
+    """The configurations on which an absent reversal rests: those in which both models of a pair have a score."""
+    total, known = len(result.configurations), sorted({pair.n_known for pair in result.pairs})
+    if known == [total]:
+        return f"{total} configurations"
+    told = str(known[0]) if len(known) == 1 else f"{known[0]} to {known[-1]}"
+    return f"the {told} of {total} configurations that were measured for both"
 
 
 def verdict_sentence(verdict: Verdict) -> str:

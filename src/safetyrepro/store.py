@@ -77,7 +77,7 @@ class Store:
                     found=f"holds the study '{present.manifest.study}', not '{manifest.study}'",
                     remedy="Choose another folder with --out, or remove this one.",
                 )
-            kept = {"parts": present.manifest.parts, "tokens": present.manifest.tokens}
+            kept = {name: getattr(present.manifest, name) for name in ("parts", "tokens", "loads")}
             return cls(folder, manifest.model_copy(update=kept))
         if folder.exists() and any(entry.name not in _OWN_NAMES for entry in folder.iterdir()):
             raise StoreError(

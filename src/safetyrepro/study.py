@@ -36,6 +36,11 @@ class ModelSpec(Document):
     safety_prompt: str | None = None
     """The safety prompt that the model's maker publishes; the level `maker` of a system-prompt factor uses it."""
 
+    @property
+    def unpinned(self) -> bool:
+        """Whether its repository is named without a commit, so that the first run decides."""
+        return self.repository is not None and self.path is None and self.url is None and self.revision is None
+
 
 class ExclusionSpec(Document):
     """Configurations to leave out, with the reason that the card prints."""

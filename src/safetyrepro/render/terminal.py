@@ -245,11 +245,14 @@ def print_plan(plan: Plan, costs: Sequence[BenchmarkCost]) -> None:
         f"{len(study.models)} models, {len(plan.benchmarks)} benchmarks, [bold]{plan.n_cells} cells[/bold], "
         f"{len(plan.loads)} loads, backend {clean(study.backend)}, seed {study.seed}"
     )
+    unpinned = ", ".join(clean(model.name) for model in study.models if model.unpinned)
+    if unpinned:
+        console.print(f"[yellow]unpinned: {unpinned}; the first run fixes the revision in study.lock.json[/yellow]")
     for benchmark in plan.benchmarks:
         envelope = benchmark.envelope
         console.print(
             f"\n[bold]{clean(benchmark.spec.name)}[/bold]: {len(envelope)} configurations "
-            f"({len(envelope.core)} core), {len(benchmark.items)} items, edition {clean(benchmark.data.edition)}"
+            f"({len(envelope.core)} core), {len(benchmark.items) or 'no'} items at hand, edition {clean(benchmark.data.edition)}"
         )
         for note in benchmark.data.notes:
             console.print(f"    [yellow]{clean(note, 300)}[/yellow]")
