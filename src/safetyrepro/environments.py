@@ -15,11 +15,6 @@ from safetyrepro.harnesses.program import Release, constraints
 VARIABLE = "SAFETYREPRO_ENVIRONMENTS"
 """Environment variable that names the folder of environments."""
 
-UNWANTED = {"helm": ("torchvision",)}
-"""Package -> what its set pulls in and what then keeps it from starting beside a torch for CPUs."""
-EMPTY_FILES = {"lighteval": ("lighteval/tasks/tasks/tinyBenchmarks.pkl",)}
-"""Package -> files below its libraries that it would download while it starts, and does without."""
-
 
 class EnvironmentAbsent(StudyError):
     """A package that a study names has no environment here."""
@@ -65,11 +60,11 @@ def install(release: Release, say: Callable[[str], None]) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     steps = [[sys.executable, "-m", "venv", str(folder)]]
     steps.append([str(python), "-m", "pip", "install", "--no-input", "-q", "-r", str(constraints(release))])
-    steps += [[str(python), "-m", "pip", "uninstall", "-q", "-y", name] for name in UNWANTED.get(release.package, ())]
+    steps += [[str(python), "-m", "pip", "uninstall", "-q", "-y", name] for name in release.program.UNWANTED]
     for step in steps:
         say(" ".join(step[1:4]))
         _step(step, release)
-    for name in EMPTY_FILES.get(release.package, ()):
+    for name in release.program.EMPTY_FILES:
         for libraries in folder.glob("lib/python3*/site-packages"):
             (libraries / name).touch()
     done.write_text(f"{release.text}\n", encoding="utf-8")

@@ -15,6 +15,8 @@ from safetyrepro.records import Json
 
 READER = "helm"
 RELEASES = ("0.5.16", "0.5.5")
+UNWANTED: tuple[str, ...] = ("torchvision",)
+EMPTY_FILES: tuple[str, ...] = ()
 QUESTIONS: Mapping[str, Question] = {"truthfulqa": Question(metric="exact_match", estimand="mc1")}
 
 SHOWN_SHARE = 0.2

@@ -10,6 +10,8 @@ from safetyrepro.records import Json
 
 READER = "inspect-ai"
 RELEASES = ("0.3.285", "0.3.21")
+UNWANTED: tuple[str, ...] = ()
+EMPTY_FILES: tuple[str, ...] = ()
 QUESTIONS: Mapping[str, Question] = {
     "truthfulqa": Question(metric="accuracy", estimand="mc1"),
     "bbq": Question(metric="accuracy", estimand="accuracy"),

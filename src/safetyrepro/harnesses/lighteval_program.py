@@ -8,6 +8,8 @@ from safetyrepro.harnesses.program import CHECKPOINT, OUTPUT, Job, Launch, Quest
 
 READER = "lighteval"
 RELEASES = ("0.13.0",)
+UNWANTED: tuple[str, ...] = ()
+EMPTY_FILES: tuple[str, ...] = ("lighteval/tasks/tasks/tinyBenchmarks.pkl",)
 QUESTIONS: Mapping[str, Question] = {"truthfulqa": Question(metric="truthfulqa_mc1", estimand="mc1")}
 
 

@@ -8,6 +8,8 @@ from safetyrepro.harnesses.program import CHECKPOINT, OUTPUT, Job, Launch, Quest
 
 READER = "lm-eval"
 RELEASES = ("0.4.13", "0.4.5")
+UNWANTED: tuple[str, ...] = ()
+EMPTY_FILES: tuple[str, ...] = ()
 QUESTIONS: Mapping[str, Question] = {
     "truthfulqa": Question(metric="acc", estimand="mc1"),
     "bbq": Question(metric="acc", estimand="accuracy"),

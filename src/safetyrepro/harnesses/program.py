@@ -82,6 +82,10 @@ class Program(Protocol):
     """Releases with a constraint set; the first was run here."""
     QUESTIONS: Mapping[str, Question]
     """Benchmark -> what its stock task answers."""
+    UNWANTED: tuple[str, ...]
+    """What its set pulls in and what then keeps it from starting beside a torch for CPUs."""
+    EMPTY_FILES: tuple[str, ...]
+    """Files below its libraries that it would download while it starts, and does without."""
 
     def refusal(self, job: Job) -> str:
         """Why the package cannot run a job, one sentence; empty where it can."""
