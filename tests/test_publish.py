@@ -50,6 +50,33 @@ def test_the_metadata_give_each_model_its_range_over_the_envelope(tmp_path: Path
     metrics = documents[0]["model-index"][0]["results"][0]["metrics"]
     assert [(one["name"].split(":")[0], one["value"]) for one in metrics] == [("mean", 0.5), ("lowest", 0.0), ("highest", 1.0)]
     assert "over 2 configurations" in metrics[0]["name"]
+    assert [one["args"]["statistic"] for one in metrics] == ["mean", "lowest", "highest"]
+
+
+def test_the_metadata_are_read_by_the_library_of_the_hub_as_they_were_written(tmp_path: Path):
+    hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
+    made_card(4, tmp_path)
+
+    for document in yaml.safe_load_all((tmp_path / METADATA).read_text()):
+        read = hub.ModelCardData(**document, ignore_metadata_errors=False)
+        stated = document["model-index"][0]
+        metrics = [metric for result in stated["results"] for metric in result["metrics"]]
+        assert read.model_name == stated["name"]
+        assert [(one.metric_name, one.metric_value, one.metric_args) for one in read.eval_results] == [
+            (metric["name"], metric["value"], metric["args"]) for metric in metrics
+        ]
+        assert yaml.safe_load(read.to_yaml())["model-index"][0]["name"] == stated["name"]
+
+
+def test_a_model_without_a_score_has_no_result_in_the_metadata(tmp_path: Path):
+    rows = [row if row[0] == "a" else (*row[:4], "") for row in REVERSAL]
+    store = ingest_table(write_table(tmp_path / "t.csv", rows), tmp_path / "store")
+    publish(store, analyze(store, LEAN), tmp_path / "card", options=LEAN)
+
+    first, second = yaml.safe_load_all((tmp_path / "card" / METADATA).read_text())
+
+    assert len(first["model-index"][0]["results"]) == 1
+    assert second["model-index"][0]["results"] == []
 
 
 def test_rows_cannot_be_left_out_where_scores_belong_to_pairs(tmp_path: Path):
