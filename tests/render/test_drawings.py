@@ -11,12 +11,12 @@ from hypothesis import given
 from render.verdicts import DIFFERENCES, verdict_of
 from safetyrepro.inference import BandPoint
 from safetyrepro.render.curve import make_frame, specification_curve, tick_values, varied
-from safetyrepro.render.svg import TITLES_UP_TO, element, order_strip, share_bar
+from safetyrepro.render.svg import element, order_strip, share_bar
 
 
 def marks(text: str) -> list[ET.Element]:
-    """Elements that stand for one configuration: those that carry a title of their own."""
-    return [node for node in ET.fromstring(text).iter() if node.tag != "svg" and node.find("title") is not None]
+    """Elements that stand for one configuration each: the children of the drawing's group of marks."""
+    return [mark for group in ET.fromstring(text).iter("g") if "marks" in group.attrib["class"].split() for mark in group]
 
 
 def style(node: ET.Element) -> str:
@@ -33,12 +33,11 @@ def test_the_strip_has_one_mark_for_each_configuration_in_the_order_of_the_envel
 @given(DIFFERENCES)
 def test_in_the_strip_a_mark_for_a_is_above_the_line_and_one_for_b_below(differences: list[float | None]):
     svg = order_strip(verdict_of(differences), "s")
-    middle = float(re.search(r'y1="([0-9.]+)"', svg)[1])
+    middle = float(re.search(r'd="M0 ([0-9.]+)h', svg)[1])
     for node in marks(svg):
-        if style(node) == "a":
-            assert float(node.attrib["y"]) + float(node.attrib["height"]) < middle
-        elif style(node) == "b":
-            assert float(node.attrib["y"]) > middle
+        if style(node) in ("a", "b"):
+            top, height = map(float, node.attrib["d"].split()[1].split("v"))
+            assert (top + height < middle) if style(node) == "a" else (top > middle)
 
 
 @given(DIFFERENCES)
@@ -59,16 +58,21 @@ def test_a_larger_difference_is_drawn_higher_and_zero_is_inside_the_panel(differ
 
 
 @given(DIFFERENCES)
+def test_the_places_of_the_curves_marks_lead_back_to_the_envelope(differences: list[float | None]):
+    verdict = verdict_of(differences)
+    svg = ET.fromstring(specification_curve(verdict, "c"))
+    order = [int(place) for place in next(svg.iter("g")).attrib["data-order"].split()]
+    assert [verdict.configurations[place] for place in order] == list(make_frame(verdict).entries)
+
+
+@given(DIFFERENCES)
 def test_who_is_ahead_is_told_by_shape_and_not_by_colour_alone(differences: list[float | None]):
     for node in marks(specification_curve(verdict_of(differences), "c")):
-        expected = {"a": "path", "b": "path", "tie": "rect", "gap": "circle"}[style(node)]
-        assert node.tag == expected
-        if expected == "path":
-            upwards = (
-                float(node.attrib["d"].split()[1].split("l")[1].split()[0]) > 0
-                and "-" not in node.attrib["d"].split("h")[0].split()[-1]
-            )
-            assert upwards == (style(node) == "a")
+        assert node.tag == ("circle" if style(node) == "gap" else "path")
+        if node.tag == "path":
+            step = re.match(r"M\S+ \S+?(l|h)\S+ ?(-?[0-9.]+)?", node.attrib["d"])
+            drawn = "tie" if step[1] == "h" else "a" if float(step[2]) > 0 else "b"
+            assert drawn == style(node)
 
 
 def test_only_factors_that_vary_have_rows_and_levels_keep_the_order_of_the_envelope():
@@ -81,31 +85,32 @@ def test_only_factors_that_vary_have_rows_and_levels_keep_the_order_of_the_envel
 
 def test_a_level_has_a_tick_in_every_column_that_has_it():
     svg = specification_curve(verdict_of([0.4, 0.3, -0.2, 0.1, None]), "c")
-    ticks = [node for node in ET.fromstring(svg).iter("path") if node.find("title") is None]
+    ticks = [node for node in ET.fromstring(svg).iter("path") if "ticks" in node.attrib["class"].split()]
     assert sum(node.attrib["d"].count("M") for node in ticks) == 5 * 2
 
 
 def test_a_configuration_whose_interval_holds_zero_is_hollow():
     verdict = verdict_of([0.4, 0.1, -0.3])
     band = (BandPoint(low=0.2, high=0.6), BandPoint(low=-0.1, high=0.3), BandPoint(low=-0.5, high=-0.1))
-    hollow = [node for node in marks(specification_curve(verdict, "c", band=band)) if "hollow" in node.attrib["class"]]
-    assert [style(node) for node in hollow] == ["a"]
-    assert "p1" in hollow[0].find("title").text
+    drawn = marks(specification_curve(verdict, "c", band=band))
+    assert [node.attrib["class"] for node in drawn] == ["b", "a hollow", "a"]
 
 
 def test_whiskers_reach_from_the_low_to_the_high_end_of_the_band():
     verdict = verdict_of([0.4])
     frame = make_frame(verdict, (BandPoint(low=0.2, high=0.6),))
-    svg = ET.fromstring(specification_curve(verdict, "c", band=(BandPoint(low=0.2, high=0.6),)))
-    line = next(node for node in svg.iter("line") if "whisker" in node.attrib["class"])
-    assert float(line.attrib["y1"]) == pytest.approx(frame.y(0.2), abs=0.01)
-    assert float(line.attrib["y2"]) == pytest.approx(frame.y(0.6), abs=0.01)
+    (mark,) = marks(specification_curve(verdict, "c", band=(BandPoint(low=0.2, high=0.6),)))
+    above, below = re.findall(r"M\S+ ([0-9.]+)V([0-9.]+)", mark.attrib["d"])
+    middle = frame.y(0.4)
+    assert float(above[0]) == pytest.approx(frame.y(0.6), abs=0.06)
+    assert float(below[1]) == pytest.approx(frame.y(0.2), abs=0.06)
+    assert float(above[1]) < middle < float(below[0])
 
 
 def test_a_missing_interval_leaves_the_mark_as_it_is():
     svg = specification_curve(verdict_of([0.4, -0.2]), "c", band=(None, None))
     assert "hollow" not in svg
-    assert "whisker" not in svg
+    assert "V" not in "".join(mark.attrib["d"] for mark in marks(svg))
 
 
 @pytest.mark.parametrize(("low", "high"), [(-0.3, 0.5), (-0.001, 0.0002), (0.0, 1.12), (-80.0, 20.0), (-1e-9, 1e-9)])
@@ -138,11 +143,10 @@ def test_every_drawing_has_a_title_and_a_description_with_the_counts(draw):
     assert "one ahead in 2, two ahead in 1, tie in 1, missing in 1 of 5" in description.text
 
 
-def test_a_large_envelope_carries_no_title_for_each_mark_and_stays_small():
+def test_a_large_envelope_stays_small():
     svg = specification_curve(verdict_of([0.1, -0.1] * 306), "c")
-    assert len(marks(svg)) == 0
-    assert len(svg) < 150_000
-    assert len(marks(specification_curve(verdict_of([0.1] * TITLES_UP_TO), "c"))) == TITLES_UP_TO
+    assert len(marks(svg)) == 612
+    assert len(svg) < 60_000
 
 
 def test_foreign_words_cannot_leave_the_drawing():
@@ -158,9 +162,7 @@ def test_attributes_and_content_of_an_element_are_escaped():
     assert element("text", {"class": 'a"b'}, "<i>") == '<text class="a&#34;b">&lt;i&gt;</text>'
 
 
-@pytest.mark.parametrize(("share", "words"), [(None, "undefined"), (0.0, "0%"), (0.25, "25%")])
-def test_a_bar_says_its_share_and_an_undefined_one_is_no_bar_of_zero(share: float | None, words: str):
-    svg = ET.fromstring(share_bar(share, "b", "share"))
-    assert svg.find("desc").text == words
-    bars = [node for node in svg.iter("rect") if node.attrib["class"] == "bar"]
-    assert len(bars) == (1 if share else 0)
+@pytest.mark.parametrize(("share", "width"), [(None, None), (0.0, None), (0.25, "25%"), (1.0, "100%")])
+def test_a_bar_is_as_long_as_its_share_and_an_undefined_one_is_no_bar_of_zero(share: float | None, width: str | None):
+    assert ('<i style="width:' in share_bar(share)) == (width is not None)
+    assert width is None or f"width:{width}" in share_bar(share)

@@ -9,16 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from safetyrepro.inference import BandPoint
-from safetyrepro.render.svg import (
-    CLASSES,
-    TITLES_UP_TO,
-    configuration_note,
-    counts_note,
-    drawing,
-    element,
-    joined,
-    label,
-)
+from safetyrepro.render.svg import CLASSES, counts_note, drawing, element, joined, label, short
 from safetyrepro.render.text import inert
 from safetyrepro.verdicts import ConfigurationVerdict, Order, Verdict
 
@@ -88,12 +79,15 @@ def specification_curve(
     -------
     Markup
         An SVG element: triangles up where A is ahead, down where B is, squares for ties, rings for missing cells. With a band,
-        a mark is hollow where its interval holds zero.
+        a mark is hollow where its interval holds zero. The children of its group ``marks`` are the configurations, and the
+        group's ``data-order`` says which place in the envelope each of them has.
     """
     frame = make_frame(verdict, band, factors)
     strips, height = _strips(frame)
+    places = {entry.digest: place for place, entry in enumerate(verdict.configurations)}
+    order = " ".join(str(places[entry.digest]) for entry in frame.entries)
     marks = joined(_mark(frame, column, entry) for column, entry in enumerate(frame.entries))
-    content = _panel(frame, verdict) + marks + strips
+    content = _panel(frame, verdict) + element("g", {"class": "marks", "data-order": order}, marks) + strips
     about = (
         f"Differences in score, sorted; above zero {verdict.a} is ahead, below zero {verdict.b}. {counts_note(verdict)} "
         "The rows below mark the level of each factor. The table of configurations holds the same numbers."
@@ -152,27 +146,31 @@ def _panel(frame: Frame, verdict: Verdict) -> Markup:
 
 
 def _mark(frame: Frame, column: int, entry: ConfigurationVerdict) -> Markup:
+    """One configuration, its interval included, as one element that can be faded."""
     x, y = frame.x(column), frame.y(entry.difference if entry.difference is not None else 0.0)
     point = frame.intervals.get(entry.digest)
-    title = element("title", {}, configuration_note(entry)) if len(frame.entries) <= TITLES_UP_TO else Markup("")
+    radius = max(1.4, min(6.0, frame.step * 0.42))
     settled = point is None or not point.low <= 0 <= point.high
-    shape = _shape(entry, x, y, radius=max(1.4, min(6.0, frame.step * 0.42)), settled=settled, title=title)
-    if point is None:
-        return shape
-    ends = {"x1": x, "x2": x, "y1": frame.y(point.low), "y2": frame.y(point.high)}
-    return element("line", ends | {"class": f"whisker {CLASSES[entry.order]}"}) + shape
-
-
-def _shape(entry: ConfigurationVerdict, x: float, y: float, *, radius: float, settled: bool, title: Markup) -> Markup:
     style = CLASSES[entry.order] if settled else f"{CLASSES[entry.order]} hollow"
     if entry.order is Order.MISSING:
-        return element("circle", {"cx": x, "cy": y, "r": radius * 0.8, "class": style}, title)
-    if entry.order is Order.TIE:
+        return element("circle", {"class": style, "cx": x, "cy": y, "r": radius * 0.8})
+    tip = {Order.A_AHEAD: -radius, Order.B_AHEAD: radius}.get(entry.order)
+    if tip is None:
         half = radius * 0.8
-        return element("rect", {"x": x - half, "y": y - half, "width": 2 * half, "height": 2 * half, "class": style}, title)
-    tip = -radius if entry.order is Order.A_AHEAD else radius
-    path = f"M{x:.1f} {y + tip:.1f}l{radius:.1f} {-1.7 * tip:.1f}h{-2 * radius:.1f}z"
-    return element("path", {"d": path, "class": style}, title)
+        shape = f"M{short(x - half)} {short(y - half)}h{short(2 * half)}v{short(2 * half)}h{short(-2 * half)}z"
+    else:
+        shape = f"M{short(x)} {short(y + tip)}l{short(radius)} {short(-1.7 * tip)}h{short(-2 * radius)}z"
+    return element("path", {"class": style, "d": shape + _whiskers(frame, x, y, point, reach=radius)})
+
+
+def _whiskers(frame: Frame, x: float, y: float, point: BandPoint | None, *, reach: float) -> str:
+    """Both ends of an interval as far as they leave the mark."""
+    if point is None:
+        return ""
+    top, bottom = frame.y(point.high), frame.y(point.low)
+    above = f"M{short(x)} {short(top)}V{short(y - reach)}" if top < y - reach else ""
+    below = f"M{short(x)} {short(y + reach)}V{short(bottom)}" if bottom > y + reach else ""
+    return above + below
 
 
 def _strips(frame: Frame) -> tuple[Markup, float]:
@@ -204,12 +202,15 @@ def varied(entries: Sequence[ConfigurationVerdict], order: Sequence[str] = ()) -
 
 
 def _level_row(frame: Frame, factor: str, level: str, y: float) -> Markup:
+    """A level's name, a rule, and a tick in every column that has it; columns are whole numbers inside the scaled paths."""
     paths: dict[str, list[str]] = {}
-    width = max(1.0, frame.step * 0.72)
     for column, entry in enumerate(frame.entries):
         if entry.settings.get(factor) == level:
-            x = frame.x(column) - width / 2
-            paths.setdefault(CLASSES[entry.order], []).append(f"M{x:.1f} {y + 2:.1f}h{width:.1f}v9h{-width:.1f}z")
-    rule = element("line", {"x1": frame.left, "x2": frame.right, "y1": y + 6.5, "y2": y + 6.5, "class": "grid"})
-    ticks = joined(element("path", {"d": "".join(pieces), "class": style}) for style, pieces in paths.items())
+            paths.setdefault(CLASSES[entry.order], []).append(f"M{column} 0h.7")
+    rule = element("path", {"d": f"M{short(frame.left)} {short(y + 6.5)}H{short(frame.right)}", "class": "grid"})
+    scale = f"translate({frame.left + 0.15 * frame.step:.2f} {short(y + 6.5)})scale({frame.step:.3f} 1)"
+    ticks = joined(
+        element("path", {"d": "".join(pieces), "class": f"{style} ticks", "transform": scale})
+        for style, pieces in paths.items()
+    )
     return label(frame.left - 8, y + 10, inert(level, 23), anchor="end", style="tick") + rule + ticks

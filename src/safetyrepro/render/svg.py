@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 
 from markupsafe import Markup, escape
 
-from safetyrepro.render.text import inert, percent
-from safetyrepro.verdicts import ConfigurationVerdict, Order, Verdict
+from safetyrepro.render.text import inert
+from safetyrepro.verdicts import Order, Verdict
 
 CLASSES: Mapping[Order, str] = {Order.A_AHEAD: "a", Order.B_AHEAD: "b", Order.TIE: "tie", Order.MISSING: "gap"}
 """Class of a mark by the order it stands for."""
@@ -20,9 +20,6 @@ STRIP_HEIGHT = 34
 STRIP_WIDTH = 720
 FITS_UP_TO = 480.0
 """Width up to which a drawing may shrink to a phone's; a wider one keeps its size and is scrolled."""
-
-TITLES_UP_TO = 240
-"""Drawings with more marks carry no title for each: the table of configurations has them all."""
 
 
 def element(name: str, attributes: Mapping[str, object], content: str | Markup = "") -> Markup:
@@ -79,13 +76,6 @@ def label(x: float, y: float, text: str, *, style: str = "", anchor: str = "star
     return element("text", {"x": x, "y": y, "class": style or "label", "text-anchor": anchor}, inert(text))
 
 
-def configuration_note(entry: ConfigurationVerdict) -> str:
-    """A configuration, its factors by name, and its difference in one line."""
-    told = ", ".join(f"{name}={level}" for name, level in sorted(entry.settings.items())) or "the only configuration"
-    difference = "not measured for both" if entry.difference is None else f"difference {entry.difference:+.3f}"
-    return inert(f"{told}: {difference}")
-
-
 def order_strip(verdict: Verdict, identity: str) -> Markup:
     """The order in each configuration, in the envelope's order: up for A, down for B, a short bar for a tie, a ring for a gap.
 
@@ -95,20 +85,25 @@ def order_strip(verdict: Verdict, identity: str) -> Markup:
         The pair.
     identity : str
         Unique on the page.
+
+    Returns
+    -------
+    Markup
+        An SVG element; the children of its group ``marks`` are the configurations, in order.
     """
     entries = verdict.configurations
     step = min(18.0, STRIP_WIDTH / max(len(entries), 1))
     width = max(step * len(entries), 18.0)
-    with_titles = len(entries) <= TITLES_UP_TO
-    marks = [_strip_mark(entry, step * i, step, titled=with_titles) for i, entry in enumerate(entries)]
+    thickness = step - min(2.0, step / 4)
     middle = STRIP_HEIGHT / 2
-    axis = element("line", {"x1": 0, "x2": width, "y1": middle, "y2": middle, "class": "axis"})
+    marks = joined(_strip_mark(entry.order, step * (i + 0.5), step) for i, entry in enumerate(entries))
+    axis = element("path", {"d": f"M0 {middle:g}h{width:g}", "class": "axis"})
     return drawing(
         identity,
         (width, STRIP_HEIGHT),
         title=f"Order in each configuration: {verdict.a} against {verdict.b}",
         about=counts_note(verdict),
-        content=axis + joined(marks),
+        content=axis + element("g", {"class": "marks bars", "stroke-width": thickness}, marks),
     )
 
 
@@ -120,22 +115,22 @@ def counts_note(verdict: Verdict) -> str:
     )
 
 
-def _strip_mark(entry: ConfigurationVerdict, x: float, step: float, *, titled: bool) -> Markup:
-    middle, gap = STRIP_HEIGHT / 2, min(2.0, step / 4)
-    title = element("title", {}, configuration_note(entry)) if titled else Markup("")
-    style = CLASSES[entry.order]
-    if entry.order is Order.MISSING:
-        ring = {"cx": x + step / 2, "cy": middle, "r": min(3.5, step / 3), "class": style}
-        return element("circle", ring, title)
-    extent = {Order.A_AHEAD: (1.0, middle - 2), Order.B_AHEAD: (middle + 1, middle - 2), Order.TIE: (middle - 2.5, 5.0)}
-    y, height = extent[entry.order]
-    return element("rect", {"x": x + gap / 2, "y": y, "width": step - gap, "height": height, "class": style}, title)
+def _strip_mark(order: Order, x: float, step: float) -> Markup:
+    middle = STRIP_HEIGHT / 2
+    if order is Order.MISSING:
+        return element("circle", {"class": CLASSES[order], "cx": x, "cy": middle, "r": min(3.5, step / 3)})
+    y, height = {Order.A_AHEAD: (1.0, middle - 2), Order.B_AHEAD: (middle + 1, middle - 2), Order.TIE: (middle - 2.5, 5.0)}[
+        order
+    ]
+    return element("path", {"class": CLASSES[order], "d": f"M{short(x)} {y:g}v{height:g}"})
 
 
-def share_bar(share: float | None, identity: str, title: str) -> Markup:
-    """A share in [0, 1] as a bar of full width 1; empty and dashed where it is undefined."""
-    width, height = 160.0, 14.0
-    frame = element("rect", {"x": 0.5, "y": 0.5, "width": width - 1, "height": height - 1, "class": "frame"})
-    filled = element("rect", {"x": 0.5, "y": 0.5, "width": (width - 1) * (share or 0.0), "height": height - 1, "class": "bar"})
-    about = "undefined" if share is None else percent(share)
-    return drawing(identity, (width, height), title=title, about=about, content=frame + filled if share else frame)
+def short(value: float) -> str:
+    """A coordinate to a tenth, without a zero that says nothing."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def share_bar(share: float | None) -> Markup:
+    """A share in [0, 1] as a bar of full width 1, beside the number that says the same; empty where it is undefined."""
+    filled = Markup('<i style="width:{}%"></i>').format(f"{100 * share:.3g}") if share else Markup("")
+    return Markup('<div class="share" aria-hidden="true">{}</div>').format(filled)

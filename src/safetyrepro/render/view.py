@@ -52,6 +52,11 @@ class Shown:
         return tuple(factor.name for factor in self.card.factors)
 
     @property
+    def varied(self) -> tuple[str, ...]:
+        """Names of the factors on which its configurations differ, in order."""
+        return tuple(name for name in self.factors if len({member.get(name) for member in self.result.configurations}) > 1)
+
+    @property
     def reversed_pairs(self) -> int:
         """Pairs whose order reverses."""
         return sum(pair.reversal for pair in self.result.pairs)
