@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import random
 import subprocess
 import sys
@@ -14,17 +15,32 @@ from builders import write_table
 from safetyrepro.ingest import ingest_table
 
 PLACES = [
-    {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TZ": "UTC", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "1"},
+    {
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "TZ": "UTC",
+        "LC_ALL": "C.UTF-8",
+        "PYTHONHASHSEED": "1",
+        "OPENBLAS_CORETYPE": "Haswell",
+    },
     {
         "OMP_NUM_THREADS": "2",
         "OPENBLAS_NUM_THREADS": "2",
         "TZ": "Asia/Kathmandu",
         "LC_ALL": "C",
         "PYTHONHASHSEED": "2",
-        "OPENBLAS_CORETYPE": "Nehalem",
+        "OPENBLAS_CORETYPE": "Prescott",
     },
 ]
 """Two ways in which machines differ; an unknown kernel name is passed over by the library."""
+KERNEL = """
+import ctypes, pathlib, numpy
+for path in (pathlib.Path(numpy.__file__).parents[1] / "numpy.libs").glob("*openblas*"):
+    name = ctypes.CDLL(str(path)).scipy_openblas_get_corename64_
+    name.restype = ctypes.c_char_p
+    print(name().decode())
+"""
+"""What prints the kernel that NumPy's own OpenBLAS chose."""
 HEADER = ("model", "benchmark", "f", "g", "item_id", "cluster", "score")
 
 
@@ -66,3 +82,16 @@ def test_two_cards_of_one_store_are_the_same_bytes(tmp_path: Path, n_items: int)
 
     assert set(one) >= {"card.json", "card.html", "card.md", "rows.jsonl", "verify.py", "card.intoto.json"}
     assert {name for name in one if one[name] != other[name]} == set()
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the two kernels are those of x86-64")
+def test_the_two_places_do_use_two_kernels():
+    names = []
+    for place in PLACES:
+        command = [sys.executable, "-c", KERNEL]
+        done = subprocess.run(command, env={**os.environ, **place}, capture_output=True, text=True, check=True)
+        names.append(done.stdout)
+    if not all(names):
+        pytest.skip("NumPy does not bring its own OpenBLAS here")
+
+    assert names[0] != names[1]
