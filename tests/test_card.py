@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from builders import REVERSAL, write_table
+from safetyrepro.alike import alike_text
 from safetyrepro.analysis import analyze
-from safetyrepro.card import CARD_FIELDS, GridCard, card_digest, cell_fields, distinct_runs, make_card
+from safetyrepro.card import CARD_FIELDS, GridCard, card_digest, cell_fields, levels_alike, make_card, most_distinct_runs
 from safetyrepro.envelope import Configuration, Factor, Level, Stage
 from safetyrepro.errors import CardError
 from safetyrepro.ingest import ingest_table
@@ -178,8 +180,23 @@ def test_an_absent_reversal_rests_on_the_configurations_that_were_measured(tmp_p
 def test_decodings_are_different_runs_of_the_same_prompts(ran: GridCard):
     entry = primary(ran)
     decoding = Factor(name="system_prompt", stage=Stage.DECODE, levels=(Level(name="none"), Level(name="helpful")))
-    cells = tuple(cell.model_copy(update={"prompts_digest": "same"}) for cell in entry.cells)
+    prompt = dataclasses.replace(decoding, stage=Stage.PROMPT)
+    cells = tuple(cell.model_copy(update={"prompts_digest": "same", "tokens_digest": "same"}) for cell in entry.cells)
     members = tuple(Configuration.of(settings) for settings in entry.configurations)
 
-    assert distinct_runs(cells, members, ()) == 1
-    assert distinct_runs(cells, members, (decoding,)) == 2
+    assert most_distinct_runs(cells, members, (prompt,)) == 1
+    assert most_distinct_runs(cells, members, (decoding,)) == 2
+    assert most_distinct_runs((), members, (decoding,)) is None
+
+
+def test_levels_under_which_a_model_was_asked_the_same_are_named_model_by_model(ran: GridCard):
+    entry = primary(ran)
+    cells = tuple(
+        cell.model_copy(update={"prompts_digest": "same", "tokens_digest": "same"}) if cell.model == "kind" else cell
+        for cell in entry.cells
+    )
+
+    found = levels_alike(entry.model_copy(update={"cells": cells}))
+
+    assert alike_text(found["kind"]) == "system_prompt none = helpful"
+    assert found["blunt"] == ()

@@ -9,9 +9,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from safetyrepro.alike import AlikeLevels, alike_levels, distinct_runs
 from safetyrepro.analysis import Analysis, BenchmarkAnalysis
 from safetyrepro.canonical import canonical_digest
-from safetyrepro.envelope import Configuration, Exclusion, Factor, Stage
+from safetyrepro.envelope import Configuration, Exclusion, Factor, Level, Stage
 from safetyrepro.estimands import Estimand
 from safetyrepro.manifest import NOT_RECORDED, BenchmarkEntry, DataEntry, ModelEntry, Stamp, TokenCounts
 from safetyrepro.notebook import notebook_table
@@ -242,7 +243,7 @@ def _benchmark_card(store: Store, entry: BenchmarkEntry, name: str, result: Benc
         configurations=result.configurations,
         core=result.core,
         digests=tuple(member.digest for member in members),
-        n_distinct_runs=distinct_runs(cells, members, entry.envelope.factors),
+        n_distinct_runs=most_distinct_runs(cells, members, entry.envelope.factors),
         exclusions=entry.envelope.exclusions,
         not_run=entry.not_run,
         n_not_run=entry.n_not_run,
@@ -251,15 +252,44 @@ def _benchmark_card(store: Store, entry: BenchmarkEntry, name: str, result: Benc
     )
 
 
-def distinct_runs(cells: Sequence[CellCard], members: Sequence[Configuration], factors: Sequence[Factor]) -> int | None:
-    """The most different prompts and decodings that one model saw; None where prompts are not recorded."""
-    drawn = [factor.name for factor in factors if factor.stage is Stage.DECODE]
-    decoding = {member.digest: tuple(member.as_dict().get(name) for name in drawn) for member in members}
-    seen: dict[str, set[tuple[str, tuple[str | None, ...]]]] = {}
+def most_distinct_runs(cells: Sequence[CellCard], members: Sequence[Configuration], factors: Sequence[Factor]) -> int | None:
+    """The most different runs that one model was put through; None where prompts are not recorded."""
+    return max((distinct_runs(asked, factors) for asked in _asked(cells, members, factors).values()), default=None)
+
+
+def levels_alike(entry: BenchmarkCard) -> dict[str, tuple[AlikeLevels, ...]]:
+    """Levels under which a model was asked the same, model by model; a model without recorded prompts is left out.
+
+    Parameters
+    ----------
+    entry : BenchmarkCard
+        Its cells' digests are compared.
+    """
+    members = tuple(Configuration.of(settings) for settings in entry.configurations)
+    factors = tuple(
+        Factor(
+            name=factor.name,
+            stage=None if factor.stage == NOT_RECORDED else Stage[factor.stage],
+            levels=tuple(Level(name=level.name) for level in factor.levels),
+        )
+        for factor in entry.factors
+    )
+    return {model: alike_levels(asked, factors) for model, asked in _asked(entry.cells, members, factors).items()}
+
+
+def _asked(
+    cells: Sequence[CellCard], members: Sequence[Configuration], factors: Sequence[Factor]
+) -> dict[str, dict[Configuration, tuple[object, ...]]]:
+    """Model -> configuration -> what it was asked: its prompts as tokens, under which loading and decoding."""
+    beside = [factor.name for factor in factors if factor.stage in (Stage.LOAD, Stage.DECODE)]
+    by_digest = {member.digest: member for member in members}
+    asked: dict[str, dict[Configuration, tuple[object, ...]]] = {}
     for cell in cells:
         if cell.prompts_digest != NOT_RECORDED:
-            seen.setdefault(cell.model, set()).add((cell.prompts_digest, decoding[cell.configuration]))
-    return max((len(runs) for runs in seen.values()), default=None)
+            member = by_digest[cell.configuration]
+            what = (cell.prompts_digest, cell.tokens_digest, member.restricted(beside))
+            asked.setdefault(cell.model, {})[member] = what
+    return asked
 
 
 def _factor_card(factor: Factor) -> FactorCard:
