@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
-from claim_grids import Grid, grid_analysis, grid_settings, plain_decision
+from builders import estimand
+from claim_grids import Grid, MemoryStore, grid_analysis, grid_envelope, grid_settings, plain_decision
+from safetyrepro.analysis import Analysis, AnalysisOptions, analyze
 from safetyrepro.errors import ClaimError
 from safetyrepro.gate import Tester, decide, exit_code
 from safetyrepro.gate_baseline import compare
 from safetyrepro.gate_supported import ClaimTest
+from safetyrepro.manifest import BenchmarkEntry, Manifest, Stamp
+from safetyrepro.records import CellKey, ItemRecord, Status
 from safetyrepro.scope import Scope, claim_scope
 from safetyrepro.verdicts import Claim, ClaimResult, Decision, EvidenceLevel, Quantifier, Relation
 
@@ -128,6 +133,57 @@ def test_what_is_missing_is_named_with_the_command_that_runs_it():
     assert [one.settings["f"] for one in result.missing] == ["y"]
     assert result.missing[0].score_b == 0.25
     assert result.remedy == "Run what is missing: safetyrepro run study.yaml"
+
+
+def two_estimands(*, narrow: int) -> Analysis:
+    """Two configurations per level of g; the second estimand has a score only where g is below `narrow`."""
+    envelope = grid_envelope(4)
+    rows = [
+        scored(model, member.digest, name, value=0.5 + 0.25 * (model == "a"))
+        for name in ("score", "other")
+        for model in "ab"
+        for c, member in enumerate(envelope.configurations)
+        if name == "score" or c // 2 < narrow
+    ]
+    entry = BenchmarkEntry(
+        name="bench", estimands=tuple(replace(estimand(), name=name) for name in ("score", "other")), envelope=envelope
+    )
+    manifest = Manifest(study="made", source="run", benchmarks=(entry,), models=("a", "b"), stamp=Stamp(package_version="0"))
+    return analyze(
+        MemoryStore(manifest, rows), AnalysisOptions(inference=None, further=False, attribution=False, policies=False)
+    )
+
+
+def scored(model: str, digest: str, name: str, *, value: float) -> ItemRecord:
+    return ItemRecord(
+        cell=CellKey(model, "bench", digest),
+        estimand=name,
+        item_id="i",
+        cluster="i",
+        stratum="",
+        repeat=0,
+        value=value,
+        weight=1.0,
+        status=Status.SCORED,
+        reason="",
+    )
+
+
+def test_what_was_run_and_has_no_such_score_is_not_to_be_run_again_but_the_claim_narrowed():
+    analysis = two_estimands(narrow=1)
+
+    wide = decide([claim(estimand="other")], analysis, NO_TESTER, run_again="safetyrepro run study.yaml")[0]
+    narrow = decide([claim(estimand="other", where=(("g", ("0",)),))], analysis, NO_TESTER)[0]
+
+    assert (wide.decision, wide.because) == (Decision.UNDETERMINED, "not covered")
+    assert wide.remedy == "2 of these 2 were run and give no 'other': narrow the claim with 'where g=0'."
+    assert (narrow.decision, narrow.because) == (Decision.HOLDS, "")
+
+
+def test_a_score_that_exists_nowhere_has_no_condition_to_narrow_to():
+    wide = decide([claim(estimand="other")], two_estimands(narrow=0), NO_TESTER)[0]
+
+    assert wide.remedy == "4 of these 4 were run and give no 'other': narrow the claim."
 
 
 def test_conditions_narrow_the_scope():

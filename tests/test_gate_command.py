@@ -63,6 +63,7 @@ def test_a_missing_cell_is_exit_code_3_and_names_what_to_run(tmp_path: Path):
     done = gate(store, "--claim", "a > b on bench everywhere")
 
     assert done.exit_code == 3
+    assert "not covered: 1 of 2 configurations satisfy it" in done.output
     assert "lacks a score: f=y" in done.output
     assert "safetyrepro ingest" in done.output
 
@@ -74,6 +75,7 @@ def test_too_few_items_is_exit_code_3_with_the_detectable_difference(tmp_path: P
     done = gate(store, "--claim", "a > b on bench everywhere", "--level", "supported")
 
     assert done.exit_code == 3
+    assert "not resolved: p " in done.output
     assert "minimum detectable difference 0." in done.output
 
 
@@ -112,6 +114,17 @@ def test_a_file_of_claims_and_the_option_are_decided_together(store: Path, tmp_p
     assert document["results"][0]["claim"]["say"] == "A can win"
     assert document["results"][1]["witness"][0]["settings"] == {"f": "y"}
     assert (document["exit_code"], done.exit_code) == (1, 1)
+
+
+def test_claims_yaml_is_read_where_nothing_else_is_asked(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "claims.yaml").write_text("claims: [{claim: a > b on bench somewhere}]\n")
+    monkeypatch.chdir(tmp_path)
+
+    read = gate(store, "--format", "json")
+    asked = gate(store, "--claim", "a > b on bench", "--format", "json")
+
+    assert [entry["decision"] for entry in json.loads(read.output)["results"]] == ["HOLDS"]
+    assert [entry["decision"] for entry in json.loads(asked.output)["results"]] == ["REFUTED"]
 
 
 @pytest.mark.parametrize(
@@ -184,6 +197,8 @@ def test_the_junit_report_is_xml_with_a_failure(store: Path):
     done = gate(store, "--claim", "a > b on bench", "--claim", "a > b on bench somewhere", "--format", "junit")
 
     suite = ET.fromstring(done.output)
+    assert {child.tag for child in suite.iter()} <= {"testsuite", "testcase", "failure", "error", "system-out"}
+    assert all(case.get("name") and case.get("classname") for case in suite.iter("testcase"))
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
     failure = suite.find("testcase/failure")
     assert failure is not None

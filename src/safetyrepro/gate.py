@@ -57,7 +57,28 @@ def decide(claims: Sequence[Claim], analysis: Analysis, tester: Tester, *, run_a
     chosen = [i for i, claim in enumerate(claims) if claim.evidence is EvidenceLevel.SUPPORTED]
     tests = [tester(claims[i], scopes[i]) for i in chosen]
     supported = dict(zip(chosen, decide_supported([realized[i] for i in chosen], tests, run_again), strict=True))
-    return tuple(supported.get(i, result) for i, result in enumerate(realized))
+    return tuple(_narrowing(supported.get(i, result), scopes[i]) for i, result in enumerate(realized))
+
+
+def _narrowing(result: ClaimResult, scope: Scope) -> ClaimResult:
+    """The same, where what is missing was run and the estimand has no score there: running it again would not help."""
+    run = [one.settings for one in result.missing if one.digest in scope.run]
+    if not run:
+        return result
+    scored = [entry.settings for entry in scope.entries if entry.difference is not None]
+    told = f"{len(run)} of these {len(result.missing)} were run and give no '{result.estimand}': narrow the claim"
+    apart = _telling_apart(scored, run)
+    told += f" with 'where {apart}'." if apart else "."
+    return replace(result, remedy=told if len(run) == len(result.missing) else f"{told} {result.remedy}")
+
+
+def _telling_apart(scored: Sequence[Settings], others: Sequence[Settings]) -> str:
+    """The first condition on one factor that all of the first meet and none of the others; empty where there is none."""
+    for name in dict.fromkeys(name for settings in scored for name in settings):
+        levels = dict.fromkeys(settings.get(name, "") for settings in scored)
+        if "" not in levels and not any(settings.get(name) in levels for settings in others):
+            return f"{name}={','.join(levels)}"
+    return ""
 
 
 def satisfied(value: float, relation: Relation) -> bool:

@@ -26,6 +26,8 @@ class Scope:
     """Configurations in scope."""
     indices: tuple[int, ...]
     """Their places in the envelope."""
+    run: frozenset[str] = frozenset()
+    """Digests of configurations in which the pair has scores under another estimand: without one here, they were still run."""
 
     def scores(self, entry: ConfigurationVerdict) -> tuple[float | None, float | None]:
         """Scores of the claim's A and B in a configuration."""
@@ -77,6 +79,19 @@ def claim_scope(claim: Claim, analysis: Analysis) -> Scope:
         turned=verdict.a != claim.a,
         entries=tuple(verdict.configurations[i] for i in chosen),
         indices=tuple(chosen),
+        run=_run_for_others(claim, analysis, result),
+    )
+
+
+def _run_for_others(claim: Claim, analysis: Analysis, result: BenchmarkAnalysis) -> frozenset[str]:
+    return frozenset(
+        entry.digest
+        for other in analysis.benchmarks.values()
+        if other.benchmark == result.benchmark and other is not result
+        for pair in other.pairs
+        if {pair.a, pair.b} == {claim.a, claim.b}
+        for entry in pair.configurations
+        if entry.difference is not None
     )
 
 

@@ -341,6 +341,13 @@ class ClaimResult:
     minimum_detectable_difference: float | None = None
     """What these items would have shown with power .8; beside UNDETERMINED at the supported level."""
 
+    @property
+    def because(self) -> str:
+        """``not covered`` where cells are missing, ``not resolved`` where items are too few; empty where it is decided."""
+        if self.decision is not Decision.UNDETERMINED:
+            return ""
+        return "not covered" if self.missing else "not resolved"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimChange:

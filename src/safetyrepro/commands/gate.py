@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 def gate(
     source: Annotated[Path, typer.Argument(help="A card.json, a card's folder, or a store.")],
-    claims: Annotated[Path | None, typer.Argument(help="A claims.yaml.")] = None,
+    claims: Annotated[
+        Path | None, typer.Argument(help="A claims.yaml. Default: the one here, where no --claim is given.")
+    ] = None,
     *,
     claim: Annotated[
         list[str] | None, typer.Option("--claim", help="A sentence such as 'A > B on bbq everywhere'. Repeatable.")
@@ -65,9 +67,13 @@ def _claims(file: Path | None, sentences: list[str], evidence: object, alpha: fl
     from safetyrepro.verdicts import EvidenceLevel
 
     assert evidence is None or isinstance(evidence, EvidenceLevel)
+    if file is None and not sentences:
+        file = Path("claims.yaml")
+        if not file.is_file():
+            raise ClaimError(
+                "gate", found="no claim is given", expected="a file claims.yaml here, or --claim SENTENCE", remedy="Add one."
+            )
     found = [*(read_claims(file) if file else ()), *(parse_claim(sentence, where="--claim") for sentence in sentences)]
-    if not found:
-        raise ClaimError("gate", found="no claim is given", expected="a claims.yaml or --claim SENTENCE", remedy="Add one.")
     return [with_evidence(claim, evidence, alpha) for claim in found]
 
 

@@ -53,7 +53,7 @@ def _head(result: ClaimResult) -> str:
 
 
 def _details(result: ClaimResult, change: ClaimChange | None) -> list[str]:
-    lines = [inert(result.reason, MAX_SENTENCE)]
+    lines = [inert(f"{result.because}: {result.reason}" if result.because else result.reason, MAX_SENTENCE)]
     lines += _listed("witness", result.witness)
     if result.flips:
         lines.append(f"flip set: {', '.join(inert(name) for name in result.flips)}")
@@ -88,6 +88,7 @@ def decisions_json(decided: Decided) -> str:
     changes = TypeAdapter(list[ClaimChange]).dump_python(list(decided.changes), mode="json")
     for result, entry in zip(decided.results, results, strict=True):
         entry["claim"]["sentence"] = result.claim.canonical
+        entry["because"] = result.because
     for change, entry in zip(changes, results, strict=False):
         entry["change"] = change
     document = {"version": 1, "source": decided.source, "exit_code": decided.exit_code, "results": results}
