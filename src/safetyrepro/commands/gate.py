@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 def gate(
     source: Annotated[Path, typer.Argument(help="A card.json, a card's folder, or a store.")],
-    claims: Annotated[
-        Path | None, typer.Argument(help="A claims.yaml. Default: the one here, where no --claim is given.")
-    ] = None,
+    claims: Annotated[Path | None, typer.Argument(help="A claims.yaml. Default: the one that lies here.")] = None,
     *,
     claim: Annotated[
         list[str] | None, typer.Option("--claim", help="A sentence such as 'A > B on bbq everywhere'. Repeatable.")
