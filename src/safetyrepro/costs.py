@@ -1,16 +1,21 @@
-"""Plan -> what it costs, before anything is loaded: requests exactly, tokens by estimate."""
+"""Plan -> what it costs, before anything is loaded: requests exactly, tokens by estimate, runs by what they ask."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+from safetyrepro.alike import AlikeLevels, alike_levels, distinct_runs
+from safetyrepro.backends.at_hand import EncoderAtHand, encoder_at_hand
 from safetyrepro.envelope import Configuration, Stage
 from safetyrepro.plan import BenchmarkPlan, LoadPlan, Plan, cell_requests
 from safetyrepro.records import Request
+from safetyrepro.study import ModelSpec
 
 CHARACTERS_PER_TOKEN = 4
+ITEMS_COMPARED = 4
+"""Items, spread over the evaluated ones, on which it is seen whether two configurations ask the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +90,74 @@ def _size(request: Request) -> int:
     return characters // CHARACTERS_PER_TOKEN + 1
 
 
-def plan_document(plan: Plan, costs: Sequence[BenchmarkCost]) -> dict[str, object]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRuns:
+    """How many different runs stand behind one benchmark's configurations, for models that agree in it."""
+
+    benchmark: str
+    """Name of the benchmark."""
+    models: tuple[str, ...]
+    """Names of the models."""
+    n_configurations: int
+    """Members of the envelope."""
+    n_distinct_runs: int
+    """Different runs of one model."""
+    alike: tuple[AlikeLevels, ...]
+    """Levels that ask the same as others."""
+    tokenized: bool
+    """Whether tokens were compared; otherwise requests, since the tokenizers are not at hand: a chat template may make more of them alike."""
+    n_items: int
+    """Items that were looked at."""
+
+
+def planned_runs(plan: Plan) -> tuple[PlannedRuns, ...]:
+    """How many different runs stand behind each benchmark's configurations, and which levels have no effect.
+
+    Returns
+    -------
+    tuple of PlannedRuns
+        Benchmark by benchmark; models of which the same is found are one entry. A benchmark without data at hand has none.
+    """
+    encoders = {
+        model.name: encoder_at_hand(model, plan.folder) if plan.study.backend == "hf" else None for model in plan.study.models
+    }
+    found = []
+    for benchmark in (one for one in plan.benchmarks if one.items):
+        groups: dict[PlannedRuns, list[str]] = {}
+        for model in plan.study.models:
+            groups.setdefault(_runs(benchmark, model, encoders[model.name]), []).append(model.name)
+        found += [dataclasses.replace(entry, models=tuple(names)) for entry, names in groups.items()]
+    return tuple(found)
+
+
+def _runs(benchmark: BenchmarkPlan, model: ModelSpec, encoder: EncoderAtHand | None) -> PlannedRuns:
+    """What is found for one model, without its name."""
+    step = max(1, len(benchmark.items) // ITEMS_COMPARED)
+    part = dataclasses.replace(benchmark, items=benchmark.items[::step][:ITEMS_COMPARED])
+    factors, members = benchmark.envelope.factors, benchmark.envelope.configurations
+    wanted: dict[Configuration, list[Request]] = {}
+    for configuration, _, requests in cell_requests(part, members, benchmark.examples(model)):
+        wanted.setdefault(configuration, []).extend(requests)
+    different = list(dict.fromkeys(request for requests in wanted.values() for request in requests))
+    reached: dict[Request, Hashable] = {request: request for request in different}
+    if encoder is not None:
+        reached = encoder.asked(different)
+    loading = [factor.name for factor in factors if factor.stage is Stage.LOAD]
+    asked: dict[Configuration, Hashable] = {
+        one: (one.restricted(loading), *(reached[request] for request in requests)) for one, requests in wanted.items()
+    }
+    return PlannedRuns(
+        benchmark=benchmark.spec.name,
+        models=(),
+        n_configurations=len(members),
+        n_distinct_runs=distinct_runs(asked, factors),
+        alike=alike_levels(asked, factors),
+        tokenized=encoder is not None,
+        n_items=len(part.items),
+    )
+
+
+def plan_document(plan: Plan, costs: Sequence[BenchmarkCost], runs: Sequence[PlannedRuns] = ()) -> dict[str, object]:
     """The plan as JSON: one row for each cell, so that cells can be counted by model and benchmark."""
     cells = [
         {
@@ -117,6 +189,7 @@ def plan_document(plan: Plan, costs: Sequence[BenchmarkCost]) -> dict[str, objec
         },
         "unpinned": [model.name for model in plan.study.models if model.unpinned],
         "costs": [_cost_row(cost) for cost in costs],
+        "runs": [dataclasses.asdict(entry) for entry in runs],
         "cells": cells,
     }
 

@@ -28,8 +28,8 @@ def plan(
 ) -> None:
     """Show what a study will do: factors, levels, tiers, what is left out and why, cells, loads, prompts and requests.
 
-    Without --probe nothing is loaded and nothing is asked; tokens are estimates, and marked so. Where a benchmark's data are
-    not at hand, its cells are shown without items.
+    Without --probe no weights are loaded and nothing is asked; tokens are estimates, and marked so. Tokenizers that are on this
+    machine tell which levels ask a model the same. Where a benchmark's data are not at hand, its cells are shown without items.
     """
     from safetyrepro.options import parse_names, parse_tier
     from safetyrepro.plan import make_plan
@@ -48,17 +48,19 @@ def plan(
 
 def _plan_cells(worked_out: Plan, *, json: bool, seconds: float | None) -> None:
     """Print cells and their cost, and what a probe of so many seconds finds."""
-    from safetyrepro.costs import plan_costs, plan_document
+    from safetyrepro.costs import plan_costs, plan_document, planned_runs
     from safetyrepro.probe import probe as estimated
     from safetyrepro.render.estimate import print_estimate
+    from safetyrepro.render.foreseen import print_runs
     from safetyrepro.render.terminal import print_plan
 
-    costs = plan_costs(worked_out)
+    costs, runs = plan_costs(worked_out), planned_runs(worked_out)
     estimate = None if seconds is None else estimated(worked_out, seconds=seconds)
     if json:
-        document = plan_document(worked_out, costs) | ({"estimate": estimate.document()} if estimate else {})
+        document = plan_document(worked_out, costs, runs) | ({"estimate": estimate.document()} if estimate else {})
         return typer.echo(json_text.dumps(document, indent=1, ensure_ascii=False))
     print_plan(worked_out, costs)
+    print_runs(runs)
     return print_estimate(estimate) if estimate else None
 
 

@@ -1,0 +1,32 @@
+"""What a plan foresees of a run, on the terminal: the different runs behind the configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from safetyrepro.alike import alike_text
+from safetyrepro.render.console import clean
+
+if TYPE_CHECKING:
+    from safetyrepro.costs import PlannedRuns
+
+
+def print_runs(runs: Sequence[PlannedRuns]) -> None:
+    """Print one line for each benchmark, or for each group of its models that differ in it."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for entry in runs:
+        console.print(_line(entry, several=sum(other.benchmark == entry.benchmark for other in runs) > 1), soft_wrap=True)
+    if any(not entry.tokenized for entry in runs):
+        console.print(
+            "[dim]Compared as requests, since no tokenizer is at hand: a chat template may make further levels alike.[/dim]"
+        )
+
+
+def _line(entry: PlannedRuns, *, several: bool) -> str:
+    models = f" for {', '.join(clean(name) for name in entry.models)}" if several else ""
+    number = f"{entry.n_distinct_runs} distinct run{'' if entry.n_distinct_runs == 1 else 's'}"
+    alike = f"; the same is asked under {clean(alike_text(entry.alike), 400)}" if entry.alike else ""
+    return f"{clean(entry.benchmark)}: {entry.n_configurations} configurations, [bold]{number}[/bold]{models}{alike}"

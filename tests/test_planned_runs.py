@@ -1,0 +1,112 @@
+"""A plan counts the different runs behind its configurations and names levels without effect, before anything is loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from safetyrepro.alike import AlikeLevels
+from safetyrepro.cli import app
+from safetyrepro.costs import PlannedRuns, plan_costs, plan_document, planned_runs
+from safetyrepro.plan import make_plan
+from safetyrepro.render.foreseen import print_runs
+from safetyrepro.selection import shipped_studies
+from safetyrepro.study import parse_study
+from test_plan_and_run import TEXT, prompts_csv
+
+CHECKPOINTS = shipped_studies()["quickstart"].parent / "checkpoints"
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    """A folder with a made-up suite."""
+    (tmp_path / "xstest").mkdir()
+    (tmp_path / "xstest" / "xstest_prompts.csv").write_text(prompts_csv())
+    return tmp_path
+
+
+def plan_of(folder: Path, text: str):
+    return make_plan(parse_study(text, where="study"), folder / "study.yaml", need_data=False)
+
+
+def test_without_a_tokenizer_requests_are_compared_and_the_plan_says_so(suite: Path, capsys):
+    plan = plan_of(suite, TEXT)
+
+    found = planned_runs(plan)
+
+    expected = PlannedRuns(
+        benchmark="xstest",
+        models=("kind", "blunt"),
+        n_configurations=4,
+        n_distinct_runs=2,
+        alike=(),
+        tokenized=False,
+        n_items=4,
+    )
+    assert found == (expected,)
+    print_runs(found)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "xstest: 4 configurations, 2 distinct runs Compared as requests, since no tokenizer is at hand" in printed
+    assert plan_document(plan, plan_costs(plan), found)["runs"][0]["n_distinct_runs"] == 2
+
+
+def test_a_benchmark_without_data_at_hand_has_no_runs_to_count(tmp_path: Path):
+    assert planned_runs(plan_of(tmp_path, TEXT)) == ()
+
+
+def test_models_that_are_asked_differently_have_a_line_each(capsys):
+    alike = AlikeLevels(factor="system_prompt", levels=("none", "chat_default"), n_alike=3, n_pairs=3)
+    lines = [
+        PlannedRuns(
+            benchmark="xstest",
+            models=models,
+            n_configurations=48,
+            n_distinct_runs=n_runs,
+            alike=found,
+            tokenized=True,
+            n_items=4,
+        )
+        for models, n_runs, found in ((("one", "[red]two"), 9, (alike,)), (("three",), 1, ()))
+    ]
+
+    print_runs(lines)
+
+    assert capsys.readouterr().out.splitlines() == [
+        "xstest: 48 configurations, 9 distinct runs for one, [red]two; the same is asked under system_prompt none = chat_default",
+        "xstest: 48 configurations, 1 distinct run for three",
+    ]
+
+
+@pytest.mark.model
+def test_levels_that_a_chat_template_makes_alike_are_named_where_the_tokenizer_is_at_hand(suite: Path):
+    study = {
+        "name": "toys",
+        "seed": 1,
+        "models": [{"name": name, "path": str(CHECKPOINTS / name)} for name in ("tiny-llama", "tiny-qwen2")],
+        "benchmarks": [
+            {
+                "name": "xstest",
+                "data": "xstest",
+                "items": 8,
+                "factors": {
+                    "system_prompt": ["none", "helpful", "chat_default"],
+                    "decoding": ["greedy_256", "greedy_512", "model_sampling"],
+                    "scoring": ["prefix_match", "substring_match"],
+                },
+            }
+        ],
+    }
+    (suite / "study.yaml").write_text(yaml.safe_dump(study))
+
+    shown = CliRunner().invoke(app, ["plan", str(suite / "study.yaml"), "--json"])
+
+    (found,) = json.loads(shown.stdout)["runs"]
+    assert (found["models"], found["n_configurations"], found["n_distinct_runs"]) == (["tiny-llama", "tiny-qwen2"], 18, 4)
+    assert [(entry["factor"], entry["levels"]) for entry in found["alike"]] == [
+        ("system_prompt", ["none", "chat_default"]),
+        ("decoding", ["greedy_512", "model_sampling"]),
+    ]
