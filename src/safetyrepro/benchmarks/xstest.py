@@ -77,7 +77,8 @@ SYSTEM_PROMPT = Factor(
     levels=(
         Level(
             name="none",
-            about="An empty system turn: no system prompt, also where the chat template would write one by itself.",
+            about="An empty system turn: no system prompt, also where the chat template would write one by itself; the core tier's "
+            "HELM-like configuration takes it, though HELM itself sends no system turn, which is `chat_default`.",
             sources=(Source(package=_XSTEST, version="d7bb5bd", file="model_completions/xstest_v2_completions_llama2new.csv"),),
         ),
         Level(
@@ -175,6 +176,8 @@ PAPER: Mapping[str, tuple[str, ...]] = {
     "decoding": ("greedy_256", "greedy_512", "model_sampling"),
     "scoring": ("prefix_match", "substring_match", "judge_partial_refuses", "judge_partial_half"),
 }
+# Both published defaults without a system prompt take `none`, so that the two differ in their scoring alone: a gap between them is the
+# judge's. HELM's own request is `chat_default`, which many chat templates render as the same prompt.
 CORE: tuple[Mapping[str, str], ...] = (
     {"system_prompt": "none", "decoding": "greedy_512", "scoring": "prefix_match"},
     {"system_prompt": "none", "decoding": "greedy_512", "scoring": "judge_partial_half"},
