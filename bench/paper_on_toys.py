@@ -21,6 +21,8 @@ from typing import Any
 import yaml
 from machine import machine
 
+from safetyrepro.card import BenchmarkCard, levels_alike
+from safetyrepro.render.files import read_card
 from safetyrepro.selection import shipped_studies
 
 SHARED = Path(os.environ.get("SAFETYREPRO_SHARED", "../shared"))
@@ -65,19 +67,36 @@ def measure(items: int, data: Path, folder: Path) -> dict[str, Any]:
     run = timed("run", str(study), "--out", str(store), "--quiet")[1]
     made = timed("card", str(store), "-o", str(card))[1]
     document = json.loads((card / "card.json").read_text(encoding="utf-8"))
+    planned, read = json.loads(plan), read_card(card / "card.json")
     return {
         "items_per_benchmark": items,
-        "planned_cells": json.loads(plan)["n_cells"],
+        "planned_cells": planned["n_cells"],
+        "planned_runs": [foreseen(entry) for entry in planned["runs"]],
         "seconds": {"plan": planning, "run": run, "card": made},
         "tokens": document["tokens"],
         "complete": document["complete"],
-        "benchmarks": [shown(entry, document["analysis"]) for entry in document["benchmarks"] if entry["primary"]],
+        "benchmarks": [
+            shown(entry, document["analysis"], read.benchmarks[place])
+            for place, entry in enumerate(document["benchmarks"])
+            if entry["primary"]
+        ],
         "bytes": {name: (card / name).stat().st_size for name in ("card.html", "card.json", "card.md")},
     }
 
 
-def shown(entry: dict[str, Any], analysis: dict[str, Any]) -> dict[str, Any]:
-    """Cells, distinct runs and orders of one benchmark."""
+def foreseen(entry: dict[str, Any]) -> dict[str, Any]:
+    """What the plan says of one benchmark's runs: a level is alike by what it asks, however it is called."""
+    alike = [f"{found['factor']} {' = '.join(found['levels'])}" for found in entry["alike"]]
+    return {
+        "name": entry["benchmark"],
+        "models": len(entry["models"]),
+        "distinct_runs": entry["n_distinct_runs"],
+        "alike": alike,
+    }
+
+
+def shown(entry: dict[str, Any], analysis: dict[str, Any], card: BenchmarkCard) -> dict[str, Any]:
+    """Cells, distinct runs, levels that change nothing, and orders of one benchmark."""
     pairs = analysis["benchmarks"][entry["name"]]["pairs"]
     return {
         "name": entry["name"],
@@ -85,6 +104,7 @@ def shown(entry: dict[str, Any], analysis: dict[str, Any]) -> dict[str, Any]:
         "scored_cells": sum(cell["score"] is not None for cell in entry["cells"]),
         "configurations": len(entry["configurations"]),
         "distinct_runs": entry["n_distinct_runs"],
+        "alike": sorted({found.sentence for levels in levels_alike(card).values() for found in levels}),
         "reversals": sum(pair["reversal"] for pair in pairs),
         "pairs": len(pairs),
     }
