@@ -260,8 +260,3 @@ def test_a_file_whose_name_is_a_pattern_is_itself(tmp_path: Path) -> None:
     samples(folder, "a", [1.0, 0.0])
     store = ingest_foreign([folder], tmp_path / "store").store
     assert store.manifest.models == ("a",)
-
-
-def test_the_help_says_which_package_is_not_read() -> None:
-    result = CliRunner().invoke(app, ["ingest", "--help"], env={"COLUMNS": "400"})
-    assert "NeMo Evaluator are not read" in " ".join(result.output.split())

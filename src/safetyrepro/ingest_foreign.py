@@ -158,7 +158,7 @@ def _nothing(paths: Sequence[Path], readings: Sequence[Reading]) -> SafetyReproE
     return IngestError(
         ", ".join(str(path) for path in paths[:3]),
         found="no file names the model that answered" if any(reading.runs for reading in readings) else "holds no result file",
-        expected="results of lm-eval, Inspect, HELM, lighteval or Every Eval Ever",
+        expected="results of lm-eval, Inspect, HELM, lighteval, Every Eval Ever or NeMo Evaluator",
         remedy="Name the model with --model NAME, or name the files that the run wrote.",
     )
 
@@ -310,7 +310,7 @@ def _disagreements(one: _Placed, estimand: str, seen: Observed) -> Iterator[str]
     if declared is not None and seen.n_items and seen.n_items != declared:
         yield f"{place}: the file holds {seen.n_items} of the {declared} items that it declares."
     found = seen.package_mean
-    if reported is not None and found is not None and abs(found - reported) > _TOLERANCE:
+    if reported is not None and found is not None and abs(found - reported) > max(_TOLERANCE, one.cell.run.reported_within):
         yield f"{place}: the file reports {estimand} {reported:g}, its items give {found:g}."
 
 

@@ -9,6 +9,8 @@ import struct
 import zipfile
 from collections.abc import Callable
 
+import yaml
+
 MUTANTS: list[Callable[[bytes, random.Random], bytes]] = []
 
 
@@ -121,11 +123,13 @@ def retyped(data: bytes, rng: random.Random) -> bytes:
         try:
             return _dumped(_changed(json.loads(text), rng))
         except json.JSONDecodeError:
+            if text.startswith("command: "):
+                return yaml.safe_dump(_changed(yaml.safe_load(text), rng), allow_unicode=True).encode("utf-8", "replace")
             lines = [json.loads(line) for line in text.splitlines() if line.strip()]
             chosen = rng.randrange(len(lines))
             lines[chosen] = _changed(lines[chosen], rng)
             return b"\n".join(map(_dumped, lines))
-    except (UnicodeDecodeError, ValueError):
+    except (UnicodeDecodeError, ValueError, yaml.YAMLError):
         return retyped_archive(data, rng) if data.startswith(b"PK") else flipped(data, rng)
 
 

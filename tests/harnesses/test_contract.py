@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,13 +33,21 @@ def helm_file(folder: Path) -> Path:
     return written.helm_run(folder / "run") / "run_spec.json"
 
 
+def nemo_file(folder: Path) -> Path:
+    """The folder that nemo-evaluator 0.2.8 wrote about eight invented questions."""
+    shutil.copytree(DATA / "nemo" / "letters", folder / "run")
+    return folder / "run" / "results.yml"
+
+
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "lm-eval": lm_eval_file,
     "inspect-ai": inspect_file,
     "helm": helm_file,
     "lighteval": written.lighteval_run,
     "every-eval-ever": written.eee_record,
+    "nemo": nemo_file,
 }
+DATA = Path(__file__).resolve().parents[1] / "data"
 names = pytest.mark.parametrize("name", list(HARNESSES))
 
 

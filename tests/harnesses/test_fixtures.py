@@ -107,7 +107,8 @@ def test_results_of_lm_eval_have_the_facts_found_by_hand(fixtures: Path, expecte
                 continue
             shots = facts["n_shot"][run.provenance["task"]] if facts["n_shot"] else 0
             assert run.settings["shots"] == str(shots)
-            assert run.settings.get("chat_template", "off") == ("on" if facts["chat_template"] else "off")
+            turns = facts["chat_template"] or run.settings.get("engine", "").endswith("chat-completions")
+            assert run.settings.get("chat_template", "off") == ("on" if turns else "off")
             multiturn = run.settings.get("multiturn_examples")
             assert multiturn == {None: None, True: "on", False: "off"}[facts["fewshot_as_multiturn"]]
             assert run.provenance.get("limit") == facts["limit"]

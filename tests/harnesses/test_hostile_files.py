@@ -14,6 +14,7 @@ from safetyrepro.errors import SafetyReproError
 from safetyrepro.harnesses.discovery import check, discover
 from safetyrepro.ingest_foreign import ingest_foreign
 
+DATA = Path(__file__).resolve().parents[1] / "data"
 N_VARIANTS = 2_400
 HANG_SECONDS = 300.0
 LARGEST_SOURCE = 350_000
@@ -32,7 +33,7 @@ def sources(fixtures: Path) -> list[Path]:
         if path.is_file() and path.stat().st_size <= LARGEST_SOURCE and "schema" not in path.parts
     ]
     assert len(found) > 150
-    return found
+    return found + [path for path in sorted((DATA / "nemo").rglob("*")) if path.is_file()]
 
 
 def copied(source: Path, work: Path) -> Path:

@@ -12,8 +12,7 @@ import typer
 app = typer.Typer(
     no_args_is_help=True,
     help="Read results that somebody else measured into a store that analyze, card and gate treat like any other. With --dry-run "
-    "nothing is written, and the number of files that were read and refused is printed. Results of NVIDIA NeMo Evaluator are not "
-    "read; write its scores into a table.",
+    "nothing is written, and the number of files that were read and refused is printed.",
 )
 
 
@@ -116,3 +115,6 @@ app.command(name="inspect", help="Read logs of Inspect, .json and .eval.")(_read
 app.command(name="helm", help="Read run folders of HELM.")(_reader("helm"))
 app.command(name="lighteval", help="Read results and details of lighteval.")(_reader("lighteval"))
 app.command(name="every-eval-ever", help="Read records and instances of Every Eval Ever.")(_reader("every-eval-ever"))
+app.command(name="nemo", help="Read results.yml of NVIDIA NeMo Evaluator; items are there for benchmarks of one's own only.")(
+    _reader("nemo")
+)

@@ -15,6 +15,7 @@ HARNESSES: Mapping[str, str] = {
     "helm": "safetyrepro.harnesses.helm",
     "lighteval": "safetyrepro.harnesses.lighteval",
     "every-eval-ever": "safetyrepro.harnesses.every_eval_ever",
+    "nemo": "safetyrepro.harnesses.nemo",
 }
 """Name on the command line -> module; a module is loaded when it is asked for."""
 

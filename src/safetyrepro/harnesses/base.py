@@ -145,6 +145,8 @@ class ForeignRun:
     """One for each metric; an infinite bound is one that nobody states."""
     reported: Mapping[str, float | None] = field(default_factory=dict)
     """Metric -> aggregate as the file reports it; None where it reports a placeholder."""
+    reported_within: float = 0.0
+    """How far an aggregate may be from the mean of its items because the package rounds what it writes."""
     open_items: Callable[[], Iterator[ForeignItem]] | None = None
     """Reads the items from the start, one at a time; None where the file holds aggregates only."""
     n_declared: int | None = None
@@ -153,6 +155,8 @@ class ForeignRun:
     """Names of the tasks that an aggregate is formed over; empty unless the run is a group."""
     files: tuple[Path, ...] = ()
     """Every file that was or will be read for it."""
+    restates: tuple[Path, ...] = ()
+    """Result files of another package from which the aggregates were copied; where one of them is read, this run is that run again."""
     notes: tuple[str, ...] = ()
     """What a reader must know, one sentence each."""
 

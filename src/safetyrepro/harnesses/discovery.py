@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from safetyrepro.harnesses.bounded import Sniff, sniff
 MAX_FILES = 200_000
 """Most files that one command looks at."""
 _SUFFIXES = frozenset({".json", ".jsonl", ".eval", ".parquet"})
+_NAMES = frozenset({"results.yml", "results.yaml"})
 _SCHEMA = "is a JSON Schema, which says what results look like and holds none"
 _INDEX = "is an index of records, which says where scores lie and holds none"
 
@@ -87,6 +88,7 @@ def discover(paths: Sequence[Path], *, package: str | None = None) -> Iterator[R
         If a path does not exist, or a folder holds more than `MAX_FILES` files.
     """
     candidates = [_candidate(path, package) for path in _files(paths)]
+    runs_of = {one.path: one.harness for one in candidates if one.part is Part.RUN}
     used: dict[Path, Path] = {}
     for candidate in sorted(candidates, key=lambda one: one.part is not Part.RUN):
         if candidate.path in used:
@@ -95,7 +97,15 @@ def discover(paths: Sequence[Path], *, package: str | None = None) -> Iterator[R
         reading = _read(candidate, package)
         for run in reading.runs:
             used.update({path: candidate.path for path in run.files if path != candidate.path})
-        yield reading
+        yield _once(reading, runs_of)
+
+
+def _once(reading: Reading, runs_of: Mapping[Path, str | None]) -> Reading:
+    """A reading without its runs where they repeat the numbers of another package's file that is read here too."""
+    for path in (path for run in reading.runs for path in run.restates):
+        if runs_of.get(path) not in (None, reading.harness):
+            return Reading(path=reading.path, harness=reading.harness, part_of=path)
+    return reading
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
@@ -125,7 +135,7 @@ def _below(folder: Path) -> Iterator[Path]:
         folders.sort()
         for name in sorted(names):
             path = Path(above, name)
-            if path.suffix in _SUFFIXES and path.is_file():
+            if (path.suffix in _SUFFIXES or name in _NAMES) and path.is_file():
                 yield path
 
 

@@ -198,7 +198,7 @@ def _run(results: _Results, task: str, filter_name: str, metrics: Mapping[str, J
     stated = _stated(results, task, config)
     return ForeignRun(
         harness=NAME,
-        harness_version=text_at(results.content, "lm_eval_version") or None,
+        harness_version=_version(results.content) or None,
         benchmark=variant["task"] if variant else task,
         model=results.model,
         settings=_settings(results, task, config, filter_name),
@@ -215,7 +215,7 @@ def _run(results: _Results, task: str, filter_name: str, metrics: Mapping[str, J
 
 
 def _settings(results: _Results, task: str, config: dict[str, Json], filter_name: str) -> dict[str, str]:
-    version = text_at(results.content, "lm_eval_version")
+    version = _version(results.content)
     stated = _stated(results, task, config)
     group = task in results.groups
     return levels(
@@ -246,14 +246,14 @@ def _stated(results: _Results, task: str, config: dict[str, Json]) -> dict[str, 
     likelihood = text_at(config, "output_type") in ("multiple_choice", "loglikelihood", "loglikelihood_rolling")
     generation = _generation(results, config)
     return {
-        "harness version": text_at(content, "lm_eval_version"),
+        "harness version": _version(content),
         "model": results.model,
         "model revision": text_at(run, "model_sha"),
         "dtype": _dtype(results),
         "quantization": _quantization(results),
         "engine": text_at(run, "model"),
         "template": _template(task, config),
-        "chat template": bool(content["chat_template"]) if "chat_template" in content else None,
+        "chat template": _chat(content, text_at(run, "model")),
         "system prompt": _system_prompt(content),
         "shots": _shots(results, task),
         "few-shot examples": "none" if _shots(results, task) == 0 else _sampler(config),
@@ -320,6 +320,19 @@ def _decoding(generation: dict[str, Json]) -> str:
 
 def _extraction(filter_name: str) -> str:
     return "" if filter_name in ("none", "None", "") else filter_name
+
+
+def _version(content: dict[str, Json]) -> str:
+    """The release; a sentence in its place says that the package did not know it."""
+    version = text_at(content, "lm_eval_version")
+    return "" if " " in version else version
+
+
+def _chat(content: dict[str, Json], engine: str) -> bool | None:
+    """Whether turns were sent: an endpoint for chats has a template of its own, which the file does not hold."""
+    if engine.endswith("chat-completions"):
+        return True
+    return bool(content["chat_template"]) if "chat_template" in content else None
 
 
 def _stated_directions(results: _Results, task: str, config: dict[str, Json]) -> dict[str, bool]:
