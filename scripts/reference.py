@@ -1,4 +1,4 @@
-"""Write the reference pages that are made from the code: every command with its options, every module in its own words.
+"""Write the reference pages that are made from the code: commands with their options, benchmarks with their levels, modules.
 
 `make docs` runs it; a test holds the pages to what it would write.
 """
@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,7 +72,17 @@ def _first_line(path: Path) -> str:
     return docstring.partition("\n")[0].replace("|", "\\|")
 
 
-PAGES = {"commands.md": commands_page, "modules.md": modules_page}
+def benchmarks_page() -> str:
+    """Every benchmark with its items, questions and levels."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    try:
+        page = importlib.import_module("benchmarks_reference").benchmarks_page
+    finally:
+        del sys.path[0]
+    return str(page(MADE))
+
+
+PAGES = {"benchmarks.md": benchmarks_page, "commands.md": commands_page, "modules.md": modules_page}
 
 
 def main() -> None:
