@@ -238,7 +238,7 @@ def test_every_package_has_its_command(tmp_path: Path, monkeypatch: pytest.Monke
         written.helm_run(source / "run")
     else:
         {"lighteval": written.lighteval_run, "every-eval-ever": written.eee_record}[command](source)
-    assert "1 models" in run("ingest", command, source, "-o", tmp_path / "store")
+    assert "1 model, " in run("ingest", command, source, "-o", tmp_path / "store")
 
 
 def test_a_pattern_names_files_and_the_store_is_called_after_the_folder_before_it(

@@ -134,4 +134,4 @@ def test_a_store_of_one_package_has_nothing_to_join(tmp_path: Path) -> None:
     written.lm_eval_samples(tmp_path)
     found = ingest_foreign([written.lm_eval_results(tmp_path)], tmp_path / "store")
     result = CliRunner().invoke(app, ["match", str(found.store.folder)])
-    assert "there is nothing to" in result.output
+    assert "name a second store: safetyrepro match" in result.output

@@ -87,15 +87,16 @@ def confirm(
         If the results hold fewer than two clusters of items.
     """
     clusters = list(dict.fromkeys(table.clusters))
-    if len(clusters) < 2 or set(table.items) == {AGGREGATE_ITEM}:
+    if len(clusters) < 2:
         raise ClaimError(
             f"claim '{claim.sentence}'",
-            found=f"the results hold {len(clusters)} clusters of items, which cannot be split",
+            found=f"the results hold {f'{len(clusters)} cluster of items' if clusters else 'aggregates and no items'}, which cannot be split",
             remedy="Leave --confirm out, or measure more items.",
         )
     order = generator(options, scope.name, "split").permutation(len(clusters)).tolist()
     first = {clusters[i] for i in order[: len(clusters) // 2]}
-    halves = [[record for record in records if (record.cluster in first) is inside] for inside in (True, False)]
+    items = [record for record in records if record.item_id != AGGREGATE_ITEM]
+    halves = [[record for record in items if (record.cluster in first) is inside] for inside in (True, False)]
     finding, testing = (rebuilt(table, half) for half in halves)
     looked_at = _seen_in(scope, finding)
     parts = true_parts(claim, looked_at)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from safetyrepro.estimands import Direction
 from safetyrepro.inference import InferenceOptions, generator, item_terms
-from safetyrepro.records import AGGREGATE_ITEM
 from safetyrepro.scores import ScoreTable
 from safetyrepro.stats.dependability import (
     Dependability,
@@ -143,7 +142,7 @@ def plan_sizes(table: ScoreTable, options: DesignOptions, *, name: str) -> Bench
 def _reason(table: ScoreTable, *, n_items: int, n_configurations: int) -> str:
     checks = (
         (len(table.models) < 2, "there is one model and nothing to compare"),
-        (set(table.items) <= {AGGREGATE_ITEM}, "the results hold aggregates and no items"),
+        (not table.items, "the results hold aggregates and no items"),
         (table.estimand.orientation.direction is Direction.TARGET, "the distance to a target is not a mean over items"),
         (n_configurations == 0, "no configuration has a score of every model"),
         (n_items == 0, "no item has a value of every model in every complete configuration"),

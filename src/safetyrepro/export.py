@@ -55,6 +55,8 @@ class Exported:
     """Aggregate results, or rows of the table."""
     n_without_value: int
     """Items that have no value and so no line."""
+    n_aggregates: int = 0
+    """Rows of the table that are aggregates of cells without items."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,13 +311,14 @@ def export_table(store: Store, path: Path) -> Exported:
 
     Notes
     -----
-    A further question of a benchmark is written as a benchmark of its own, ``BENCHMARK:QUESTION``. Repetitions keep their number.
+    A further question of a benchmark is written as a benchmark of its own, ``BENCHMARK:QUESTION``. Repetitions keep their number. A
+    cell of which only the aggregate is known is one row whose item is called ``(aggregate)``; read back, it is no item again.
     """
     factors = dict.fromkeys(
         name for entry in store.manifest.benchmarks for member in entry.envelope for name, _ in member.settings
     )
     header = ["model", "benchmark", "item_id", "score", "status", "cluster", "stratum", "repeat", *factors]
-    n_rows = n_missing = 0
+    n_rows = n_missing = n_aggregates = 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _opened(path) as file:
@@ -323,11 +326,12 @@ def export_table(store: Store, path: Path) -> Exported:
             writer.writerow(header)
             for row in _rows(store, list(factors)):
                 n_rows += 1
-                n_missing += row[3] == ""
+                n_aggregates += row[2] == AGGREGATE_ITEM
+                n_missing += row[3] == "" and row[2] != AGGREGATE_ITEM
                 writer.writerow(row)
     except OSError as error:
         raise StoreError(str(path), found=f"cannot be written ({error.strerror})", remedy="Choose another --out.") from error
-    return Exported(paths=(path,), n_results=n_rows, n_without_value=n_missing)
+    return Exported(paths=(path,), n_results=n_rows, n_without_value=n_missing, n_aggregates=n_aggregates)
 
 
 def _opened(path: Path) -> TextIO:

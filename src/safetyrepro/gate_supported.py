@@ -19,7 +19,6 @@ from safetyrepro.detectable import detectable
 from safetyrepro.errors import ClaimError
 from safetyrepro.estimands import Direction
 from safetyrepro.inference import BenchmarkInference, InferenceOptions, PairInference, generator, item_terms
-from safetyrepro.records import AGGREGATE_ITEM
 from safetyrepro.scope import Scope
 from safetyrepro.scores import ScoreTable
 from safetyrepro.stats.equivalence import noninferiority_test
@@ -138,7 +137,7 @@ def _target(table: ScoreTable) -> bool:
 
 def _check(claim: Claim, scope: Scope, table: ScoreTable) -> None:
     found = ""
-    if not table.items or set(table.items) == {AGGREGATE_ITEM}:
+    if not table.items:
         found = "the results hold aggregates and no items"
     elif _target(table) and (claim.margin or claim.quantifier in (*CROSSED, Quantifier.MEAN)):
         found = (

@@ -13,7 +13,7 @@ from safetyrepro.errors import IngestError
 from safetyrepro.estimands import Estimand, Orientation
 from safetyrepro.harnesses.table import TableRow, TidyTable, read_table
 from safetyrepro.manifest import BenchmarkEntry, DataEntry, Manifest
-from safetyrepro.records import CellKey, ItemRecord
+from safetyrepro.records import AGGREGATE_ITEM, CellKey, ItemRecord
 from safetyrepro.stamp import make_stamp, now, stamp_time
 from safetyrepro.store import Store
 from safetyrepro.study import BenchmarkSpec, Study
@@ -169,7 +169,7 @@ def _benchmark(
         envelope=envelope,
         not_run=tuple(configuration.label for configuration in absent),
         n_not_run=n_product - len(observed),
-        data=DataEntry(edition=f"table {path.name}", n_items=len({row.item_id for row in rows})),
+        data=DataEntry(edition=f"table {path.name}", n_items=len({row.item_id for row in rows} - {AGGREGATE_ITEM})),
     )
     return entry, records
 

@@ -144,6 +144,31 @@ def match_stores(a: Store, b: Store) -> tuple[SourceMatching, ...]:
     return tuple(found)
 
 
+def why_nothing(store: Store, other: Store | None = None) -> str:
+    """Return why nothing was joined, and what to do about it.
+
+    Parameters
+    ----------
+    store : Store
+        The store whose items were to be joined.
+    other : Store, optional
+        The second store, where there is one.
+    """
+    for one in (store, other):
+        if one is not None and not any(entry.data.n_items for entry in one.manifest.benchmarks):
+            return (
+                f"{one.folder} holds aggregates and no items: there is nothing to join. Ingest files that hold their samples."
+            )
+    named = [[entry.name for entry in one.manifest.benchmarks] for one in (store, other) if one is not None]
+    if other is not None and not set(named[0]) & set(named[1]):
+        told = f"{store.folder} has {', '.join(named[0][:5])}; {other.folder} has {', '.join(named[1][:5])}"
+        return f"{told}: no benchmark is in both. Ingest one of them again with --benchmark OLD=NEW if two names mean the same."
+    return (
+        f"No benchmark of {store.folder} has items from two packages. Ingest the files of both into one store, or name a second "
+        f"store: safetyrepro match {store.folder} OTHER."
+    )
+
+
 def _all_items(sources: Mapping[str, Mapping[str, Question]]) -> dict[str, Question]:
     return {name: question for items in sources.values() for name, question in items.items()}
 

@@ -94,7 +94,7 @@ def pair_scores(table: ScoreTable, a: int, b: int) -> tuple[Floats, Flags]:
     """Oriented scores of two models, (2, configurations), and where both exist.
 
     Under the policy ``dropped_pairwise`` an item without a value for either model leaves both denominators, so the scores
-    belong to the pair and not to the models.
+    belong to the pair and not to the models. Two aggregates without items keep their scores: there is no item to leave out.
     """
     if table.policy is not FailurePolicy.PAIRWISE:
         return table.scores[[a, b]], table.scored[a] & table.scored[b]
@@ -109,6 +109,8 @@ def pair_scores(table: ScoreTable, a: int, b: int) -> tuple[Floats, Flags]:
             )
             if raw is not None:
                 scores[row, c], known[row, c] = table.estimand.orientation.oriented(raw), True
+            elif table.scored[[a, b], c].all() and not table.known[[a, b], c].any():
+                scores[row, c], known[row, c] = table.scores[model, c], True
     return scores, known[0] & known[1]
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from safetyrepro.estimands import Aggregation, Direction
 from safetyrepro.pairs import pair_scores
-from safetyrepro.records import ItemRecord, Status
+from safetyrepro.records import AGGREGATE_ITEM, ItemRecord, Status
 from safetyrepro.scores import FailurePolicy, ScoreTable, rebuilt
 from safetyrepro.stats.base import OrderCounts
 from safetyrepro.stats.bounds import failure_bounds
@@ -111,7 +111,7 @@ class BenchmarkPolicies:
     n_failed: int
     """Records that failed, were not judged, or whose log does not say."""
     n_records: int
-    """All records."""
+    """All records of items; an aggregate is none."""
     pairs: tuple[PairPolicies, ...]
     """Every pair of models, in the order of the analysis."""
 
@@ -133,19 +133,20 @@ def judge_policies(records: Sequence[ItemRecord], table: ScoreTable) -> Benchmar
     """
     digests = {configuration.digest for configuration in table.configurations}
     kept = [record for record in records if record.cell.model in table.models and record.cell.configuration in digests]
-    unparsed = sum(record.status is Status.UNPARSED for record in kept)
-    failed = sum(record.value is None and record.status not in ABSENT for record in kept) - unparsed
+    items = [record for record in kept if record.item_id != AGGREGATE_ITEM]
+    unparsed = sum(record.status is Status.UNPARSED for record in items)
+    failed = sum(record.value is None and record.status not in ABSENT for record in items) - unparsed
     if not unparsed + failed:
         return None
     tables = {policy: rebuilt(table, kept, policy=policy) for policy in FailurePolicy}
-    asked, reason = _asked(kept, table)
+    asked, reason = _asked(items, table)
     read = tables[FailurePolicy.DROPPED]
     reason = reason or _no_bounds(read)
     pairs = itertools.combinations(range(len(table.models)), 2)
     return BenchmarkPolicies(
         n_unparsed=unparsed,
         n_failed=failed,
-        n_records=len(kept),
+        n_records=len(items),
         pairs=tuple(_pair(tables, asked, pair, reason) for pair in pairs),
     )
 

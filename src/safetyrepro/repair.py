@@ -15,7 +15,6 @@ from safetyrepro.errors import ClaimError
 from safetyrepro.estimands import Direction
 from safetyrepro.gate import decide_realized
 from safetyrepro.inference import InferenceOptions, cluster_units, generator, item_terms, pair_arrays
-from safetyrepro.records import AGGREGATE_ITEM
 from safetyrepro.scope import Scope
 from safetyrepro.scores import ScoreTable
 from safetyrepro.stats.base import Integers
@@ -223,7 +222,7 @@ def _least(ends: Sequence[float | None], margin: float) -> float | None:
 def _band(claim: Claim, scope: Scope, table: ScoreTable, options: InferenceOptions) -> SimultaneousBand | None:
     """The band over every configuration of the original claim: it holds for each part at once, however the part was chosen."""
     target = table.estimand.orientation.direction is Direction.TARGET
-    if target or claim.quantifier not in EACH or set(table.items) <= {AGGREGATE_ITEM}:
+    if target or claim.quantifier not in EACH or not table.items:
         return None
     pair = table.models.index(claim.a), table.models.index(claim.b)
     difference, known = pair_arrays(table, pair, [item_terms(table, model) for model in range(len(table.models))])

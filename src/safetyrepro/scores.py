@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from safetyrepro.envelope import Configuration
 from safetyrepro.estimands import Aggregation, Estimand
-from safetyrepro.records import ItemRecord, Status
+from safetyrepro.records import AGGREGATE_ITEM, ItemRecord, Status
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -55,7 +55,7 @@ class ScoreTable:
     configurations: tuple[Configuration, ...]
     """Members of the envelope, in order of the second axis."""
     items: tuple[str, ...]
-    """Item ids, in order of the third axis; empty where only aggregates are known."""
+    """Item ids, in order of the third axis; empty where only aggregates are known, since an aggregate is no item."""
     clusters: tuple[str, ...]
     """Cluster of each item."""
     strata: tuple[str, ...]
@@ -168,6 +168,10 @@ def build_table(
     Returns
     -------
     ScoreTable
+
+    Notes
+    -----
+    A cell of which only the aggregate is known has that score and no item. Where its items are known too, they are its score.
     """
     axes = _axes(records, models, configurations)
     shape = (len(axes.models), len(axes.configurations), len(axes.items))
@@ -181,7 +185,7 @@ def build_table(
         sums[at] += value
         weights[at] += record.weight
         counts[at] += 1
-    known = counts > 0
+    known = _without_doubled_aggregates(counts > 0, axes.items)
     values = np.divide(sums, counts, out=np.zeros(shape), where=known)
     weights = np.divide(weights, counts, out=np.zeros(shape), where=known)
     if item_rule is ItemRule.COMMON:
@@ -267,6 +271,13 @@ def _axes(records: Sequence[ItemRecord], models: Sequence[str], configurations: 
     )
 
 
+def _without_doubled_aggregates(known: BoolArray, items: Sequence[str]) -> BoolArray:
+    """What counts: an aggregate only where no item of its cell does."""
+    aggregate = np.array([item == AGGREGATE_ITEM for item in items], dtype=bool)
+    itemized = (known & ~aggregate).any(axis=2, keepdims=True)
+    return np.asarray(known & ~(aggregate & itemized), dtype=np.bool_)
+
+
 def _scored_table(
     benchmark: str, estimand: Estimand, axes: Axes, cells: _Cells, *, policy: FailurePolicy, item_rule: ItemRule
 ) -> ScoreTable:
@@ -279,17 +290,19 @@ def _scored_table(
         if score is not None:
             raw[at], scored[at] = score, True
     oriented = np.array([estimand.orientation.oriented(float(score)) for score in raw.flat]).reshape(shape)
+    own = [place for place, item in enumerate(axes.items) if item != AGGREGATE_ITEM]
+    known = cells.known[:, :, own]
     return ScoreTable(
         benchmark=benchmark,
         estimand=estimand,
         models=axes.models,
         configurations=axes.configurations,
-        items=axes.items,
-        clusters=axes.clusters,
-        strata=axes.strata,
-        values=np.where(cells.known, cells.values, 0.0),
-        known=cells.known,
-        weights=np.where(cells.known, cells.weights, 0.0),
+        items=tuple(axes.items[place] for place in own),
+        clusters=tuple(axes.clusters[place] for place in own),
+        strata=tuple(axes.strata[place] for place in own),
+        values=np.where(known, cells.values[:, :, own], 0.0),
+        known=known,
+        weights=np.where(known, cells.weights[:, :, own], 0.0),
         raw=raw,
         scores=np.where(scored, oriented, 0.0),
         scored=scored,

@@ -110,9 +110,11 @@ def read_side(path: Path, choice: Choice, *, name: str) -> Side:
     """
     if (path / MANIFEST).is_file():
         return _side_of_store(open_store(path), choice, name)
-    runs = [run for run in _runs(path) if not run.aggregates_only and not run.subtasks]
-    cells = [cell for run in runs for cell in cells_of(run)]
+    found = [run for run in _runs(path) if not run.subtasks]
+    cells = [cell for run in found if not run.aggregates_only for cell in cells_of(run)]
     fitting = [cell for cell in cells if _fits(cell, choice)]
+    if found and not cells:
+        raise _no_items(path)
     if len(fitting) != 1:
         raise IngestError(
             str(path),
@@ -121,6 +123,15 @@ def read_side(path: Path, choice: Choice, *, name: str) -> Side:
             remedy="Narrow the choice with --benchmark, --model, --estimand, --where-a and --where-b.",
         )
     return _side_of_cell(fitting[0], choice, name)
+
+
+def _no_items(path: Path, what: str = "holds aggregates and no items") -> IngestError:
+    return IngestError(
+        str(path),
+        found=what,
+        expected="items, whose answers can be compared one by one",
+        remedy="Run the evaluation with its samples logged, or name the file that holds them.",
+    )
 
 
 def _runs(path: Path) -> list[ForeignRun]:
@@ -211,6 +222,10 @@ def _side_of_store(store: Store, choice: Choice, name: str) -> Side:
         for record in store.records(entry.name, estimand.name)
         if record.cell.model == models[0] and record.cell.configuration == member.digest and record.item_id != AGGREGATE_ITEM
     ]
+    if not records:
+        raise _no_items(
+            store.folder, f"holds no item of {models[0]} on {entry.name} under {member.label}, at most an aggregate"
+        )
     return Side(
         name=name,
         model=models[0],

@@ -1,8 +1,7 @@
 """Re-derives a GRIDcard from its own rows: `python3 verify.py CARD_FOLDER` says OK, or the first place that differs.
 
-Written from the specification (docs/reference/gridcard.md, version 1), with Python's standard library only. It trusts no number of
-the card that the rows give; what was inferred with random numbers is checked for consistency, texts by the digest only.
-Exit code 0: OK. 1: something differs. 2: unreadable.
+Written from docs/reference/gridcard.md, version 1, with the standard library only. It trusts no number that the rows give; what
+was drawn at random is checked for consistency, texts by the digest only. Exit code 0: OK, 1: something differs, 2: unreadable.
 """
 
 from __future__ import annotations
@@ -23,9 +22,8 @@ STATUSES = ("scored", "unparsed", "judge_refused", "failed", "not_run", "unknown
 FILES = ("rows.jsonl", "rows.jsonl.gz")
 MAX_CARD, MAX_ROWS, MAX_LINE = 500_000_000, 4_000_000_000, 4_000_000
 TIE = 1e-12
+WHOLE = "(aggregate)"
 Pairs = list[tuple[float, float]]
-
-
 UNREADABLE = (OSError, EOFError, RecursionError, json.JSONDecodeError, UnicodeDecodeError, zlib.error)
 MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, StopIteration)
 
@@ -124,6 +122,8 @@ class Benchmark:
             counted = self.worst() if status == "unparsed" and self.result["policy"] == "wrong" else value
             if counted is not None:
                 held[key].setdefault(item, []).append((counted, weight))
+        for found in held.values():
+            found.pop(WHOLE if len(found) > 1 else "", None)
         cells = {
             key: {item: (math.fsum(v for v, _ in p) / len(p), math.fsum(w for _, w in p) / len(p)) for item, p in found.items()}
             for key, found in held.items()
@@ -168,7 +168,7 @@ class Benchmark:
     def discordant(self, a: str, b: str, c: str) -> tuple[set[str], set[str]]:
         """Items on which A did better, and on which B did, in one configuration."""
         first, second, sign = self.cells[a, c], self.cells[b, c], -1 if self.direction == "lower" else 1
-        both = [i for i in first.keys() & second.keys() if first[i][1] > 0 and second[i][1] > 0]
+        both = [i for i in first.keys() & second.keys() - {WHOLE} if first[i][1] > 0 and second[i][1] > 0]
         gaps = {i: sign * (first[i][0] - second[i][0]) for i in both}
         return {i for i, gap in gaps.items() if gap > TIE}, {i for i, gap in gaps.items() if gap < -TIE}
 
@@ -181,9 +181,8 @@ def check_pair(bench: Benchmark, found: dict[str, Any], a: str, b: str) -> None:
         gap = None if one is None or other is None else one - other
         order = "?" if gap is None else "+" if gap > TIE else "-" if gap < -TIE else "="
         entry = {"digest": c, "settings": chosen, "core": core, "difference": gap, "order": order}
-        entry |= {"score_a": one, "score_b": other}
-        n_items = {} if bench.rows is None else {"n_items": len(bench.cells[a, c].keys() & bench.cells[b, c].keys())}
-        told.append(entry | n_items)
+        n_items = {} if bench.rows is None else {"n_items": len(bench.cells[a, c].keys() & bench.cells[b, c].keys() - {WHOLE})}
+        told.append(entry | {"score_a": one, "score_b": other} | n_items)
     gaps, orders = [entry["difference"] for entry in told], "".join(entry["order"] for entry in told)
     sizes = [point["n_configurations"] for point in found["detection_curve"]]
     known = [gap for gap in gaps if gap is not None]
@@ -200,7 +199,9 @@ def check_pair(bench: Benchmark, found: dict[str, Any], a: str, b: str) -> None:
     expected = {"plus": settings[plus], "minus": settings[minus], "margin_plus": gaps[plus], "margin_minus": gaps[minus]}
     factors = sorted(name for name in settings[plus] if settings[plus][name] != settings[minus][name])
     check(f"{place}, witness", witness | {"factors": sorted(witness["factors"])}, expected | {"factors": factors})
-    if bench.rows is not None:
+    if bench.rows is not None and not bench.strata.keys() - {WHOLE}:
+        check(f"{place}, witness items", witness["items"], None)
+    elif bench.rows is not None:
         (a_plus, b_plus), (a_minus, b_minus) = (bench.discordant(a, b, bench.digests[i]) for i in (plus, minus))
         items = {"plus_a_better": a_plus, "plus_b_better": b_plus, "minus_a_better": a_minus, "minus_b_better": b_minus}
         for name, ids in (items | {"turned": a_plus & b_minus}).items():
@@ -268,9 +269,9 @@ def check_cells_and_orderings(bench: Benchmark) -> None:
     sums = {model: sum((bench.statuses[model, c] for c in bench.digests), Counter()) for model in bench.models}
     for entry, model in zip(bench.result["models"], bench.models, strict=True):
         lows, highs = [low for low, _ in ranks[model]], [high for _, high in ranks[model]]
-        facts = {"best_rank": min(lows, default=None), "worst_rank": max(highs, default=None)}
-        facts |= {"n_first": lows.count(1) if lows else None}
-        check(f"{bench.name}, model {model}", entry, facts | {"scores": [bench.raw[model, c] for c in bench.digests]})
+        facts: dict[str, Any] = {"best_rank": min(lows, default=None), "worst_rank": max(highs, default=None)}
+        facts |= {"n_first": lows.count(1) if lows else None, "scores": [bench.raw[model, c] for c in bench.digests]}
+        check(f"{bench.name}, model {model}", entry, facts)
         check(f"{bench.name}, statuses of {model}", entry["statuses"] == dict(sums[model]) or bench.rows is None, derived=True)
     for cell, key in zip(bench.entry["cells"], bench.keys, strict=True):
         place = f"{bench.name}, cell of {key[0]} under {key[1]}"

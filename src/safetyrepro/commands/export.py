@@ -33,7 +33,7 @@ def every_eval_ever(
     from safetyrepro.store import open_store
 
     source = EverySource(organization=organization, relationship=relationship)
-    _report(export_every_eval_ever(open_store(store), out, source=source), "results")
+    _report(export_every_eval_ever(open_store(store), out, source=source), "result")
 
 
 @app.command()
@@ -49,11 +49,14 @@ def table(
     from safetyrepro.export import export_table
     from safetyrepro.store import open_store
 
-    _report(export_table(open_store(store), out), "rows")
+    _report(export_table(open_store(store), out), "row")
 
 
 def _report(done: Exported, noun: str) -> None:
+    from safetyrepro.render.text import counted
+
     for path in done.paths:
         typer.echo(str(path))
-    missing = f"; {done.n_without_value} items have no value" if done.n_without_value else ""
-    typer.echo(f"{len(done.paths)} files, {done.n_results} {noun}{missing}")
+    missing = f"; {counted(done.n_without_value, 'item')} without a value" if done.n_without_value else ""
+    whole = f"; {counted(done.n_aggregates, 'row')} for aggregates of cells without items" if done.n_aggregates else ""
+    typer.echo(f"{counted(len(done.paths), 'file')}, {counted(done.n_results, noun)}{whole}{missing}")

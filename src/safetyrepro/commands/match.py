@@ -16,9 +16,11 @@ def match(
 
     Example:  safetyrepro ingest auto lab1/ lab2/ -o both && safetyrepro match both
     """
-    from safetyrepro.match import match_store, match_stores
+    from safetyrepro.match import match_store, match_stores, why_nothing
     from safetyrepro.render.foreign import print_matchings
     from safetyrepro.store import open_store
 
     first = open_store(store)
-    print_matchings(match_stores(first, open_store(other)) if other else match_store(first))
+    second = open_store(other) if other else None
+    found = match_stores(first, second) if second else match_store(first)
+    print_matchings(found, otherwise="" if found else why_nothing(first, second))

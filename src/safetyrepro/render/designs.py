@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from safetyrepro.render.console import clean
+from safetyrepro.render.text import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +26,8 @@ def print_designs(designs: Sequence[BenchmarkDesign]) -> None:
     console = Console(highlight=False)
     for design in designs:
         _print_design(console, design)
+    if all(design.skipped for design in designs):
+        return
     console.print(
         "[dim]Agreement is with the sign of this grid, drawn from this grid: new templates and new items vary more. The standard "
         "deviation of a difference takes items and configurations as samples.[/dim]\n"
@@ -36,8 +39,11 @@ def _print_design(console: Console, design: BenchmarkDesign) -> None:
     absent = (
         f" ({design.n_configurations_left_out} without all scores are left out)" if design.n_configurations_left_out else ""
     )
-    console.print(f"\n[bold]{clean(design.name)}[/bold]: {len(design.models)} models, {design.n_groups} {clean(design.group)}s")
-    console.print(f"{design.n_configurations} configurations{absent}, {design.n_items} items{left}")
+    items = counted(design.n_items, "item") if design.n_items else "no items"
+    console.print(
+        f"\n[bold]{clean(design.name)}[/bold]: {counted(len(design.models), 'model')}, {design.n_groups} {_plural(design.group)}"
+    )
+    console.print(f"{counted(design.n_configurations, 'configuration')}{absent}, {items}{left}")
     if design.skipped:
         console.print(f"[yellow]No answer: {clean(design.skipped, 300)}.[/yellow]")
         return
@@ -48,6 +54,11 @@ def _print_design(console: Console, design: BenchmarkDesign) -> None:
         _print_components(console, design, design.components)
 
 
+def _plural(factor: str) -> str:
+    """What is drawn, as many of it: templates, but levels of shots."""
+    return f"levels of {clean(factor, 20)}" if factor.endswith("s") else f"{clean(factor, 20)}s"
+
+
 def _agreement_table(study: DesignStudy, group: str) -> Table:
     from rich import box
     from rich.table import Table
@@ -55,7 +66,7 @@ def _agreement_table(study: DesignStudy, group: str) -> Table:
     items = sorted({point.n_items for point in study.points})
     shown = items if len(items) <= SHOWN_COLUMNS else [*items[:: -(-len(items) // (SHOWN_COLUMNS - 1))], items[-1]]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title="share of draws that agree", title_justify="left")
-    table.add_column(f"{clean(group, 20)}s \\ items", justify="right")
+    table.add_column(f"{_plural(group)} \\ items", justify="right")
     for size in dict.fromkeys(shown):
         table.add_column(str(size), justify="right", no_wrap=True)
     by_size = {(point.n_groups, point.n_items): point.agreement for point in study.points}

@@ -69,15 +69,15 @@ def _print_counts(pairs: Sequence[tuple[Reading, SafetyReproError | None]]) -> N
     console.print(f"[bold]{read.total()} ingested, {together.total()} read with another file, {refused.total()} refused[/bold]")
 
 
-def print_matchings(found: Sequence[SourceMatching]) -> None:
-    """Print for every two sources of a benchmark how many items joined, and how."""
+def print_matchings(found: Sequence[SourceMatching], *, otherwise: str) -> None:
+    """Print for every two sources of a benchmark how many items joined, and how; or a sentence where there is nothing."""
     from rich.console import Console
 
     from safetyrepro.match import Likeness
 
     console = Console(highlight=False)
     if not found:
-        console.print("No benchmark of this store has items from two packages: there is nothing to join.")
+        console.print(clean(otherwise, 1000), soft_wrap=True)
     for one in found:
         matching = one.matching
         n_all = len(matching.pairs) + len(matching.only_a) + len(matching.only_b)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from safetyrepro.analysis import Analysis
 from safetyrepro.card import BenchmarkCard, FactorCard, GridCard
 from safetyrepro.render.support import support_of, support_sentences, support_words
-from safetyrepro.render.text import counted, inert, markdown_text, number, percent, statuses_text
+from safetyrepro.render.text import counted, inert, items_text, markdown_text, number, percent, statuses_text
 from safetyrepro.render.view import (
     Shown,
     answer,
@@ -71,7 +71,7 @@ def _opening(card: GridCard) -> list[str]:
 
 def _benchmark(shown: Shown, analysis: Analysis) -> list[str]:
     result = shown.result
-    size = f"{counted(len(result.configurations), 'configuration')}, {counted(result.n_items, 'item')}"
+    size = f"{counted(len(result.configurations), 'configuration')}, {items_text(result.n_items, result.n_clusters)}"
     lines = [
         f"## {markdown_text(shown.card.name)}",
         "",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from safetyrepro.render.console import clean, settings_text
+from safetyrepro.render.text import counted, items_text
 from safetyrepro.verdicts import Order, Verdict, Witness
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ def _print_benchmark(console: object, name: str, benchmark: BenchmarkAnalysis, p
     head = f"{clean(name)}  [dim]{benchmark.estimand.name}: {about}; {benchmark.estimand.orientation} is safer[/dim]"
     console.print(f"\n[bold]{head}[/bold]")
     console.print(
-        f"{len(benchmark.models)} models, {len(benchmark.configurations)} configurations, {benchmark.n_items} items "
-        f"in {benchmark.n_clusters} clusters"
+        f"{counted(len(benchmark.models), 'model')}, {counted(len(benchmark.configurations), 'configuration')}, "
+        f"{items_text(benchmark.n_items, benchmark.n_clusters)}"
     )
     if not benchmark.pairs:
         console.print("One model: there is no pair to compare.")
@@ -225,10 +226,13 @@ def print_store(store: Store) -> None:
     console = Console(highlight=False)
     manifest = store.manifest
     rows = sum(part.rows for part in manifest.parts if part.kind == "records")
-    console.print(f"[bold]{clean(str(store.folder), 400)}[/bold]: {len(manifest.models)} models, {rows} item records")
+    of_items = any(entry.data.n_items for entry in manifest.benchmarks)
+    records = counted(rows, "record") if of_items else f"{counted(rows, 'aggregate')} and no items"
+    console.print(f"[bold]{clean(str(store.folder), 400)}[/bold]: {counted(len(manifest.models), 'model')}, {records}")
     for entry in manifest.benchmarks:
         missing = f"; {entry.n_not_run} combinations of its levels were not run" if entry.n_not_run else ""
-        console.print(f"  {clean(entry.name)}: {len(entry.envelope)} configurations, {entry.data.n_items} items{missing}")
+        items = counted(entry.data.n_items, "item") if entry.data.n_items else "aggregates only"
+        console.print(f"  {clean(entry.name)}: {counted(len(entry.envelope), 'configuration')}, {items}{missing}")
         for label in entry.not_run[:3]:
             console.print(f"    [dim]not run: {clean(label)}[/dim]")
     console.print(f"Next: safetyrepro analyze {clean(str(store.folder), 400)}")

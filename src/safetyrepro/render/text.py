@@ -57,6 +57,13 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def items_text(n_items: int, n_clusters: int) -> str:
+    """How many items stand behind scores, or that there are none: an aggregate is no item."""
+    if not n_items:
+        return "no items (only aggregates are known, so nothing is inferred)"
+    return f"{counted(n_items, 'item')} in {counted(n_clusters, 'cluster')}"
+
+
 def statuses_text(statuses: Mapping[str, int]) -> str:
     """Records by status, the frequent first: ``418 scored, 2 unparsed``."""
     ordered = sorted(statuses.items(), key=lambda entry: (-entry[1], entry[0]))
