@@ -14,6 +14,7 @@ from safetyrepro.benchmarks.truthfulqa_files import PRIMER_FILE
 from safetyrepro.cli import app
 from safetyrepro.plan import NO_JUDGE
 from safetyrepro.selection import shipped_studies
+from safetyrepro.store import open_store
 
 pytestmark = pytest.mark.model
 
@@ -105,3 +106,16 @@ def test_the_card_says_why_judged_rules_are_absent(card: dict):
     assert reasons[NO_JUDGE] == 24
     used = {settings["scoring"] for settings in primary(card)["xstest"]["configurations"]}
     assert used == {"prefix_match"}
+
+
+def test_a_judge_is_loaded_like_the_models_that_it_judges(study_file: Path):
+    study = yaml.safe_load(study_file.read_text(encoding="utf-8"))
+    study["load"]["dtype"] = ["bfloat16"]
+    study["judge"] = {"name": "judge", "path": study["models"][0]["path"]}
+    path, store = study_file.with_name("judged.yaml"), study_file.parent / "judged"
+    path.write_text(yaml.safe_dump(study), encoding="utf-8")
+
+    said("run", str(path), "--tier", "core", "--only", "xstest", "--items", "2", "--out", str(store), "--quiet")
+
+    loads = {entry.name: dict(entry.load) for entry in open_store(store).manifest.loads}
+    assert loads["judge"] == loads["toy"] == {"dtype": "bfloat16", "quantization": "none"}

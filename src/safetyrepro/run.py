@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from safetyrepro.backends import backend_module
 from safetyrepro.backends.base import Backend, Encoded, ModelIdentity, short_digest
 from safetyrepro.batching import ask_groups, repeat_key
 from safetyrepro.derive import Answers, Unit, judgements_wanted, unit_records
@@ -189,9 +188,11 @@ def _run_units(run: _Run, load: LoadPlan, asking: _Asking, repeat: int) -> Itera
 
 
 def _run_judge(run: _Run, judge: ModelSpec, waiting: Sequence[_Waiting]) -> None:
-    """Ask the judge about every answer that waits for it, then score those units; the judge is loaded once."""
-    module = backend_module(run.plan.study.backend)
-    load = LoadPlan(judge, tuple((factor.name, factor.levels[0].name) for factor in module.FACTORS))
+    """Ask the judge about every answer that waits for it, then score those units; the judge is loaded once, like the first loading.
+
+    A study whose models fit a card at four bits would not fit it if its judge were loaded at full precision.
+    """
+    load = LoadPlan(judge, run.plan.loads[0].settings)
     run.progress.note(f"loading the judge {load.label}")
     with run.open(load, run.plan.study.engine) as backend:
         _remember_load(run.store, load, backend.identity)
