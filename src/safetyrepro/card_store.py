@@ -64,7 +64,7 @@ def card_store(card: GridCard, folder: Path, rows: RowsEntry) -> CardStore:
         note=card.note,
         source=card.source,
         failure_policy=card.failure_policy,
-        benchmarks=tuple(_entry(card, name) for name, result in results.items() if result.primary),
+        benchmarks=tuple(_entry(card, entry) for entry in card.benchmarks if results[entry.name].primary),
         models=tuple(model.name for model in first.models) if first else (),
         loads=card.models,
         stamp=card.provenance,
@@ -75,15 +75,16 @@ def card_store(card: GridCard, folder: Path, rows: RowsEntry) -> CardStore:
     return CardStore(folder, manifest, read_rows(folder, rows, places))
 
 
-def _entry(card: GridCard, name: str) -> BenchmarkEntry:
-    held = next(entry for entry in card.benchmarks if entry.name == name)
-    own = card.analysis.benchmarks[name].benchmark
-    results = [result for result in card.analysis.benchmarks.values() if result.benchmark == own]
+def _entry(card: GridCard, held: BenchmarkCard) -> BenchmarkEntry:
+    """A benchmark with its estimands in the card's order: canonical JSON keeps that of a list and sorts the names of an object."""
+    own = card.analysis.benchmarks[held.name].benchmark
+    results = [card.analysis.benchmarks[entry.name] for entry in card.benchmarks]
+    estimands = [result.estimand for result in results if result.benchmark == own]
     return BenchmarkEntry(
         name=own,
         title=held.title,
         about=held.about,
-        estimands=tuple(result.estimand for result in sorted(results, key=lambda result: not result.primary)),
+        estimands=tuple(sorted(estimands, key=lambda estimand: estimand != held.estimand)),
         envelope=_envelope(own, held),
         not_run=held.not_run,
         n_not_run=held.n_not_run,

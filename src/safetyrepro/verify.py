@@ -6,15 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
-from safetyrepro import verify_card
+from safetyrepro import __version__, verify_card
 from safetyrepro.analysis import Analysis, analyze
 from safetyrepro.canonical import canonical_json
 from safetyrepro.card import GridCard, make_card
 from safetyrepro.card_store import card_options, card_store
-from safetyrepro.errors import CardError
+from safetyrepro.errors import CardError, ClaimError
 from safetyrepro.gate import decide
 from safetyrepro.gate_supported import store_tester
 from safetyrepro.render.files import CARD, read_card
@@ -23,6 +24,9 @@ from safetyrepro.store import Store
 
 CLOSE = 1e-9
 """Largest relative difference of two numbers that were computed on different machines."""
+
+WORDED = {"headline", "limits", "recompute"}
+"""Fields of a card that are sentences of the package that made it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +74,10 @@ def verify(path: Path, store: Store | None = None) -> Verification:
         card = read_card(folder / CARD)
         _compare_bytes(folder / CARD)
         checked.append("the bytes are canonical")
+        _compare_names(card)
         if card.rows is not None:
             _compare_analysis(card, folder)
-            checked.append("everything counted and everything inferred follows from the rows")
+            checked.append("everything counted, everything inferred and every decision follows from the rows")
         if store is not None:
             _compare_store(card, store)
             checked.append(f"every field follows from the store {store.folder}")
@@ -101,15 +106,54 @@ def _compare_bytes(path: Path) -> None:
         raise _DiffersError("card.json: its bytes are not the canonical form of its content")
 
 
+def _compare_names(card: GridCard) -> None:
+    """Whatever is measured was declared: levels by the factors, models by their entries."""
+    entries = {entry.name for entry in card.models}
+    for benchmark in card.benchmarks:
+        levels = {(factor.name, level.name) for factor in benchmark.factors for level in factor.levels}
+        used = [pair for settings in benchmark.configurations for pair in settings.items()]
+        for what, names in (("level", set(used) - levels), ("model", {cell.model for cell in benchmark.cells} - entries)):
+            if names:
+                raise _DiffersError(f"{benchmark.name}: the {what} {_short(sorted(names)[0])} is measured and not declared")
+
+
 def _compare_analysis(card: GridCard, folder: Path) -> None:
     assert card.rows is not None
-    again = analyze(card_store(card, folder, card.rows), card_options(card))
+    store, options = card_store(card, folder, card.rows), card_options(card)
+    try:
+        again = analyze(store, options)
+        decisions = decide([result.claim for result in card.decisions], again, store_tester(store, options))
+    except (ValueError, ClaimError) as error:
+        # What no pure function takes, and a claim about what is not there, can only have been written by hand.
+        raise _DiffersError(f"analysis: cannot be computed again ({error})") from error
     adapter = TypeAdapter(Analysis)
     difference = first_difference(
         adapter.dump_python(card.analysis, mode="json"), adapter.dump_python(again, mode="json"), "analysis"
     )
     if difference:
         raise _DiffersError(difference)
+    made = make_card(store, again, rows=card.rows, decisions=decisions)
+    difference = first_difference(_told_by_rows(card), _told_by_rows(made), "card")
+    if difference:
+        raise _DiffersError(difference)
+
+
+def _told_by_rows(card: GridCard) -> dict[str, Any]:  # Any: whatever JSON holds
+    """What follows from the rows beside the analysis: decisions, the verdicts in words, envelopes, scores of cells.
+
+    Sentences are those of a version of the package, so that another version compares none.
+    """
+    same = card.provenance.package_version == __version__
+    document = card.model_dump(mode="json", exclude={"digest", "analysis"} | (set() if same else WORDED))
+    for decision in [] if same else document["decisions"]:
+        decision["reason"] = decision["remedy"] = ""
+    for entry in document["benchmarks"]:
+        entry["n_distinct_runs"] = None
+        for cell in entry["cells"]:
+            cell["prompts_digest"] = cell["tokens_digest"] = ""
+        for level in [level for factor in entry["factors"] for level in factor["levels"]]:
+            level["sources"] = []
+    return document
 
 
 def _compare_store(card: GridCard, store: Store) -> None:
