@@ -60,7 +60,7 @@ def main() -> None:
     """Run the scenarios and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cut", type=float, default=120.0, help="seconds for which the link is down")
-    parser.add_argument("--group-timeout", type=float, default=45.0)
+    parser.add_argument("--group-timeout", type=float, default=20.0)
     parser.add_argument("--limit", type=float, default=480.0, help="seconds after which a scenario is given up")
     parser.add_argument("--only", default="kill,cut")
     options = parser.parse_args()
