@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from safetyrepro.alike import AlikeLevels
 from safetyrepro.cli import app
-from safetyrepro.costs import PlannedRuns, plan_costs, plan_document, planned_runs
+from safetyrepro.costs import PlannedRuns, plan_costs, plan_document, planned_memory, planned_runs
 from safetyrepro.plan import make_plan
-from safetyrepro.render.foreseen import print_runs
+from safetyrepro.render.foreseen import print_memory, print_runs
 from safetyrepro.selection import shipped_studies
 from safetyrepro.study import parse_study
 from test_plan_and_run import TEXT, prompts_csv
@@ -110,3 +110,34 @@ def test_levels_that_a_chat_template_makes_alike_are_named_where_the_tokenizer_i
         ("system_prompt", ["none", "chat_default"]),
         ("decoding", ["greedy_512", "model_sampling"]),
     ]
+
+
+PAPER = """
+name: two
+seed: 1
+load: {quantization: [nf4], dtype: [bfloat16]}
+models:
+  - {name: known, repository: mistralai/Mistral-7B-Instruct-v0.3}
+  - {name: odd, repository: somebody/something}
+judge: {name: judge, repository: Qwen/Qwen2.5-7B-Instruct}
+benchmarks: [{name: xstest, data: xstest, items: 8}]
+"""
+
+
+def test_a_plan_foresees_memory_of_models_it_knows_and_names_those_it_does_not(suite: Path, monkeypatch, capsys):
+    monkeypatch.setenv("HF_HOME", str(suite))
+    plan = plan_of(suite, PAPER)
+    costs = plan_costs(plan)
+
+    memory = planned_memory(plan, costs)
+    print_memory(memory)
+
+    printed = capsys.readouterr().out
+    assert [(entry.load, entry.footprint is None) for entry in memory] == [("known", False), ("odd", True), ("judge", False)]
+    assert 256 < memory[0].longest == costs[0].longest < 300
+    assert "Memory at most, one loading at a time: known 10." in printed
+    assert "GB (3.9 weights), judge 9." in printed
+    assert "Memory not known before loading: odd." in printed
+    rows = plan_document(plan, costs, (), memory)["memory"]
+    assert [row["total"] is None for row in rows] == [False, True, False]
+    assert planned_memory(plan_of(suite, TEXT), ()) == ()

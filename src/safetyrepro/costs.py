@@ -1,4 +1,4 @@
-"""Plan -> what it costs, before anything is loaded: requests exactly, tokens by estimate, runs by what they ask."""
+"""Plan -> what it costs, before anything is loaded: requests exactly, tokens by estimate, runs by what they ask, memory at most."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from safetyrepro.alike import AlikeLevels, alike_levels, distinct_runs
-from safetyrepro.backends.at_hand import EncoderAtHand, encoder_at_hand
+from safetyrepro.backends.at_hand import EncoderAtHand, configuration_at_hand, encoder_at_hand
 from safetyrepro.envelope import Configuration, Stage
+from safetyrepro.footprint import DTYPE_BYTES, PUBLISHED, Footprint, footprint, shape_of
 from safetyrepro.plan import BenchmarkPlan, LoadPlan, Plan, cell_requests
 from safetyrepro.records import Request
 from safetyrepro.study import ModelSpec
@@ -40,6 +41,8 @@ class BenchmarkCost:
     """Estimated tokens if every cell asked for itself."""
     tokens: int
     """Estimated tokens of the different requests, before prefixes are shared."""
+    longest: int
+    """Estimated tokens of the longest request with its answer."""
 
 
 def plan_costs(plan: Plan) -> tuple[BenchmarkCost, ...]:
@@ -82,7 +85,12 @@ def _cost(plan: Plan, load: LoadPlan, benchmark: BenchmarkPlan) -> BenchmarkCost
         requests=len(different),
         tokens_naive=tokens_naive,
         tokens=sum(different.values()),
+        longest=max((size + _answer(request) for request, size in different.items()), default=0),
     )
+
+
+def _answer(request: Request) -> int:
+    return 0 if request.decoding is None else request.decoding.max_tokens
 
 
 def _size(request: Request) -> int:
@@ -157,7 +165,60 @@ def _runs(benchmark: BenchmarkPlan, model: ModelSpec, encoder: EncoderAtHand | N
     )
 
 
-def plan_document(plan: Plan, costs: Sequence[BenchmarkCost], runs: Sequence[PlannedRuns] = ()) -> dict[str, object]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedMemory:
+    """The memory that one loading takes at most, by arithmetic."""
+
+    load: str
+    """Label of the loading; the judge's is its name."""
+    footprint: Footprint | None
+    """The parts; None where the shape of the model is not known."""
+    longest: int
+    """Estimated tokens of the longest request with its answer; that of a full pass where the data are not at hand."""
+
+
+def planned_memory(plan: Plan, costs: Sequence[BenchmarkCost]) -> tuple[PlannedMemory, ...]:
+    """The memory of every loading, one after the other as they are loaded, and of the judge behind them.
+
+    Returns
+    -------
+    tuple of PlannedMemory
+        From the configuration that is at hand, else from what is published of the models of the shipped studies; empty where the
+        backend loads no weights.
+    """
+    if plan.study.backend != "hf" or not plan.loads:
+        return ()
+    longest = max((cost.longest for cost in costs), default=0) or plan.study.engine.batch_tokens
+    judge = () if plan.judge is None else (LoadPlan(plan.judge, plan.loads[0].settings),)
+    return tuple(
+        PlannedMemory(load=load.label, footprint=_footprint(plan, load, longest), longest=longest)
+        for load in (*plan.loads, *judge)
+    )
+
+
+def _footprint(plan: Plan, load: LoadPlan, longest: int) -> Footprint | None:
+    known = configuration_at_hand(load.model, plan.folder) or PUBLISHED.get(load.model.repository or "")
+    shape, settings = shape_of(known), dict(load.settings)
+    dtype = settings.get("dtype", "float32")
+    if shape is None or dtype not in DTYPE_BYTES:
+        return None
+    engine = plan.study.engine
+    return footprint(
+        shape,
+        dtype=dtype,
+        quantization=settings.get("quantization", "none"),
+        longest=longest,
+        batch_tokens=engine.batch_tokens,
+        on_card=engine.device != "cpu",
+    )
+
+
+def plan_document(
+    plan: Plan,
+    costs: Sequence[BenchmarkCost],
+    runs: Sequence[PlannedRuns] = (),
+    memory: Sequence[PlannedMemory] = (),
+) -> dict[str, object]:
     """The plan as JSON: one row for each cell, so that cells can be counted by model and benchmark."""
     cells = [
         {
@@ -190,6 +251,7 @@ def plan_document(plan: Plan, costs: Sequence[BenchmarkCost], runs: Sequence[Pla
         "unpinned": [model.name for model in plan.study.models if model.unpinned],
         "costs": [_cost_row(cost) for cost in costs],
         "runs": [dataclasses.asdict(entry) for entry in runs],
+        "memory": [_memory_row(entry) for entry in memory],
         "cells": cells,
     }
 
@@ -198,5 +260,10 @@ def _cost_row(cost: BenchmarkCost) -> dict[str, object]:
     """A cost as JSON; where the data are not at hand, what hangs on items is unknown."""
     row = dataclasses.asdict(cost)
     if not cost.n_items:
-        row |= dict.fromkeys(("n_items", "requests_naive", "requests", "tokens_naive", "tokens"))
+        row |= dict.fromkeys(("n_items", "requests_naive", "requests", "tokens_naive", "tokens", "longest"))
     return row
+
+
+def _memory_row(entry: PlannedMemory) -> dict[str, object]:
+    total = None if entry.footprint is None else entry.footprint.total
+    return dataclasses.asdict(entry) | {"total": total}

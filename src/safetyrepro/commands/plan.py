@@ -48,19 +48,21 @@ def plan(
 
 def _plan_cells(worked_out: Plan, *, json: bool, seconds: float | None) -> None:
     """Print cells and their cost, and what a probe of so many seconds finds."""
-    from safetyrepro.costs import plan_costs, plan_document, planned_runs
+    from safetyrepro.costs import plan_costs, plan_document, planned_memory, planned_runs
     from safetyrepro.probe import probe as estimated
     from safetyrepro.render.estimate import print_estimate
-    from safetyrepro.render.foreseen import print_runs
+    from safetyrepro.render.foreseen import print_memory, print_runs
     from safetyrepro.render.terminal import print_plan
 
     costs, runs = plan_costs(worked_out), planned_runs(worked_out)
+    memory = planned_memory(worked_out, costs)
     estimate = None if seconds is None else estimated(worked_out, seconds=seconds)
     if json:
-        document = plan_document(worked_out, costs, runs) | ({"estimate": estimate.document()} if estimate else {})
+        document = plan_document(worked_out, costs, runs, memory) | ({"estimate": estimate.document()} if estimate else {})
         return typer.echo(json_text.dumps(document, indent=1, ensure_ascii=False))
     print_plan(worked_out, costs)
     print_runs(runs)
+    print_memory(memory)
     return print_estimate(estimate) if estimate else None
 
 

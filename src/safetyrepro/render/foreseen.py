@@ -1,4 +1,4 @@
-"""What a plan foresees of a run, on the terminal: the different runs behind the configurations."""
+"""What a plan foresees of a run, on the terminal: the different runs behind the configurations, and the memory of each loading."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from safetyrepro.alike import alike_text
 from safetyrepro.render.console import clean
 
 if TYPE_CHECKING:
-    from safetyrepro.costs import PlannedRuns
+    from safetyrepro.costs import PlannedMemory, PlannedRuns
 
 
 def print_runs(runs: Sequence[PlannedRuns]) -> None:
@@ -23,6 +23,32 @@ def print_runs(runs: Sequence[PlannedRuns]) -> None:
         console.print(
             "[dim]Compared as requests, since no tokenizer is at hand: a chat template may make further levels alike.[/dim]"
         )
+
+
+def print_memory(memory: Sequence[PlannedMemory]) -> None:
+    """Print the largest memory that the loadings take, one at a time."""
+    from rich.console import Console
+
+    known = [entry for entry in memory if entry.footprint is not None]
+    console = Console(highlight=False)
+    if known:
+        parts = ", ".join(
+            f"{clean(entry.load)} {_gigabytes(entry.footprint.total)} GB ({_gigabytes(entry.footprint.weights)} weights)"
+            for entry in known
+            if entry.footprint is not None
+        )
+        console.print(
+            f"Memory at most, one loading at a time: {parts}. "
+            "[dim]By arithmetic from configurations; a smaller batch_tokens takes less, and --probe measures.[/dim]",
+            soft_wrap=True,
+        )
+    unknown = [clean(entry.load) for entry in memory if entry.footprint is None]
+    if unknown:
+        console.print(f"[dim]Memory not known before loading: {', '.join(unknown)}.[/dim]", soft_wrap=True)
+
+
+def _gigabytes(n_bytes: int) -> str:
+    return f"{n_bytes / 2**30:.2g}" if n_bytes < 2**30 else f"{n_bytes / 2**30:.1f}"
 
 
 def _line(entry: PlannedRuns, *, several: bool) -> str:
