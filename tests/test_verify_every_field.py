@@ -6,7 +6,7 @@ import copy
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -140,7 +140,83 @@ def test_a_supported_decision_is_computed_again(card: Path):
         decision = next(one for one in document["decisions"] if one["claim"]["evidence"] == "supported")
         decision |= {"decision": "HOLDS", "p_holds": 0.0004, "minimum_detectable_difference": None, "missing": []}
 
-    assert "decisions[" in refused(card, forge).differs
+    assert "decision" in refused(card, forge).differs
+
+
+def first_decision(document: dict[str, Any], **wanted: str) -> dict[str, Any]:
+    return next(
+        one
+        for one in document["decisions"]
+        if all((one["decision"] if name == "decision" else one["claim"][name]) == value for name, value in wanted.items())
+    )
+
+
+def witness_gone(document: dict[str, Any]) -> None:
+    first_decision(document, evidence="realized", decision="REFUTED")["witness"].pop()
+
+
+def witness_moved(document: dict[str, Any]) -> None:
+    first_decision(document, evidence="realized", decision="REFUTED")["witness"][0]["score_a"] += 0.001
+
+
+def flips_invented(document: dict[str, Any]) -> None:
+    first_decision(document, evidence="realized", decision="REFUTED")["flips"] = ["judge"]
+
+
+def missing_hidden(document: dict[str, Any]) -> None:
+    first_decision(document, evidence="realized", decision="UNDETERMINED")["missing"] = []
+
+
+def supported_word(document: dict[str, Any]) -> None:
+    one = first_decision(document, evidence="supported")
+    one["decision"] = "HOLDS" if one["decision"] != "HOLDS" else "REFUTED"
+
+
+def p_beyond_one(document: dict[str, Any]) -> None:
+    first_decision(document, evidence="supported")["p_refutes"] = 1.5
+
+
+def proved_with_a_missing_cell(document: dict[str, Any]) -> None:
+    one = next(one for one in document["decisions"] if one["claim"]["evidence"] == "supported" and one["p_holds"] is None)
+    one["p_holds"] = 0.9
+
+
+def family_shrunk(document: dict[str, Any]) -> None:
+    first_decision(document, evidence="supported")["family_size"] = 1
+
+
+def range_of_one_copy(document: dict[str, Any]) -> None:
+    document["benchmarks"][0]["estimand"]["high"] = 2.0
+
+
+def tier_of_one_copy(document: dict[str, Any]) -> None:
+    document["benchmarks"][0]["core"][0] = not document["benchmarks"][0]["core"][0]
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        witness_gone,
+        witness_moved,
+        flips_invented,
+        missing_hidden,
+        supported_word,
+        p_beyond_one,
+        proved_with_a_missing_cell,
+        family_shrunk,
+        range_of_one_copy,
+        tier_of_one_copy,
+    ],
+)
+def test_the_verifier_that_lies_beside_the_card_finds_it_alone(
+    card: Path, forge: Callable[[dict[str, Any]], None], capsys: pytest.CaptureFixture[str]
+):
+    forged = json.loads((card / "card.json").read_bytes())
+    forge(forged)
+    written(card, forged)
+
+    assert verify_card.main([str(card)]) == 1
+    assert capsys.readouterr().out.startswith("DIFFERS at ")
 
 
 def test_the_verdict_in_words_is_made_again(card: Path):

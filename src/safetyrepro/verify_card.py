@@ -19,10 +19,9 @@ from typing import Any, BinaryIO
 
 COLUMNS = ["benchmark", "model", "configuration", "item", "cluster", "stratum", "repeat", "value", "weight", "status"]
 STATUSES = ("scored", "unparsed", "judge_refused", "failed", "not_run", "unknown")
-FILES = ("rows.jsonl", "rows.jsonl.gz")
 MAX_CARD, MAX_ROWS, MAX_LINE = 500_000_000, 4_000_000_000, 4_000_000
 TIE = 1e-12
-WHOLE = "(aggregate)"
+WHOLE, TWICE = "(aggregate)", ("estimand", "configurations", "core", "primary")
 Pairs = list[tuple[float, float]]
 UNREADABLE = (OSError, EOFError, RecursionError, json.JSONDecodeError, UnicodeDecodeError, zlib.error)
 MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, StopIteration)
@@ -53,18 +52,6 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def read_card(path: Path) -> dict[str, Any]:
-    """The document, after its digest was checked."""
-    check("card.json is larger than 500 MB", path.stat().st_size > MAX_CARD, derived=False)
-    content = path.read_bytes()
-    card: dict[str, Any] = json.loads(content, object_pairs_hook=once)
-    member = f'"digest":"{card["digest"]}",'.encode()
-    check("version", card["version"], 1)
-    check("digest (number of its texts in card.json)", content.count(member), 1)
-    check("digest", card["digest"], sha256(content.replace(member, b"")).hexdigest())
-    return card
-
-
 def read_rows(stream: BinaryIO, entry: dict[str, Any]) -> list[list[Any]]:
     """The rows, after digest, Merkle root and number were checked."""
     whole, total, rows, stack = sha256(), 0, list[list[Any]](), list[tuple[int, bytes]]()
@@ -86,6 +73,11 @@ def read_rows(stream: BinaryIO, entry: dict[str, Any]) -> list[list[Any]]:
     return rows[1:]
 
 
+def differing(one: dict[str, str], other: dict[str, str]) -> list[str]:
+    """Factors on which two configurations disagree."""
+    return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+
+
 def quotient(pairs: Pairs) -> float | None:
     """Weighted mean; None without weight."""
     total = math.fsum(w for _, w in pairs)
@@ -102,7 +94,10 @@ class Benchmark:
         self.models: list[str] = [model["name"] for model in self.result["models"]]
         self.digests: list[str] = entry["digests"]
         self.keys = list(itertools.product(self.models, self.digests))
-        self.strata: dict[str, str] = {}
+        pairs = itertools.combinations(enumerate(entry["configurations"]), 2)
+        apart = [(differing(one, other), i, j) for (i, one), (j, other) in pairs]
+        self.neighbours = [(names[0], i, j) for names, i, j in apart if len(names) == 1]
+        self.groups: dict[str, tuple[str, str]] = {}
         self.statuses: dict[tuple[str, str], Counter[str]] = {key: Counter() for key in self.keys}
         stated = {(cell["model"], cell["configuration"]): cell["score"] for cell in entry["cells"]}
         self.cells = {} if rows is None else self.items(rows)
@@ -111,15 +106,16 @@ class Benchmark:
     def items(self, rows: list[list[Any]]) -> dict[tuple[str, str], dict[str, tuple[float, float]]]:
         """Value and weight of each item of each cell, under the failure policy and the item rule."""
         held: dict[tuple[str, str], dict[str, Pairs]] = {key: {} for key in self.keys}
-        seen = set()
-        for _, model, configuration, item, _, stratum, repeat, value, weight, status in rows:
+        low, high, target, seen = self.estimand["low"], self.estimand["high"], self.estimand["orientation"]["target"], set()
+        worst = high if (self.direction == "lower" if target is None else high - target > target - low) else low
+        for _, model, configuration, item, cluster, stratum, repeat, value, weight, status in rows:
             key, place = (model, configuration), f"rows of {self.name}, item {item!r} of {model!r} under {configuration}"
             wrong = key not in held or (key, item, repeat) in seen or (value is None) == (status == "scored")
             check(f"{place}: in no cell, twice, or against its status", [wrong, status in STATUSES], [False, True])
-            check(f"{place}: stratum", self.strata.setdefault(item, stratum), stratum)
+            check(f"{place}: cluster and stratum", self.groups.setdefault(item, (cluster, stratum)), (cluster, stratum))
             seen.add((key, item, repeat))
             self.statuses[key][status] += 1
-            counted = self.worst() if status == "unparsed" and self.result["policy"] == "wrong" else value
+            counted = worst if status == "unparsed" and self.result["policy"] == "wrong" else value
             if counted is not None:
                 held[key].setdefault(item, []).append((counted, weight))
         for found in held.values():
@@ -133,18 +129,12 @@ class Benchmark:
             cells |= {(m, c): {item: pair for item, pair in cells[m, c].items() if item in common} for m in self.models}
         return cells
 
-    def worst(self) -> float:
-        """What an unreadable answer counts under the policy "wrong"."""
-        low, high, target = self.estimand["low"], self.estimand["high"], self.estimand["orientation"]["target"]
-        upper = self.direction == "lower" if target is None else high - target > target - low
-        return float(high if upper else low)
-
     def score(self, items: dict[str, tuple[float, float]]) -> float | None:
         """Score of a cell on the estimand's own scale."""
         if self.estimand["aggregation"] == "balanced":
             groups: dict[str, Pairs] = {}
             for item, pair in items.items():
-                groups.setdefault(self.strata[item], []).append(pair)
+                groups.setdefault(self.groups[item][1], []).append(pair)
             means = [quotient(pairs) for pairs in groups.values()]
             known = [mean for mean in means if mean is not None]
             return math.fsum(known) / len(known) if known and len(known) == len(means) else None
@@ -187,8 +177,12 @@ def check_pair(bench: Benchmark, found: dict[str, Any], a: str, b: str) -> None:
     sizes = [point["n_configurations"] for point in found["detection_curve"]]
     known = [gap for gap in gaps if gap is not None]
     check(place, found, {"a": a, "b": b, "configurations": told} | figures(orders, known, sizes))
-    flips = [one_factor(settings, orders, name) for name in sorted(settings[0])]
-    check(f"{place}, one_factor_flip_rate", sorted(found["one_factor_flip_rate"], key=lambda one: one["factor"]), flips)
+    marks = [(name, orders[i] + orders[j]) for name, i, j in bench.neighbours if "?" not in orders[i] + orders[j]]
+    stated = sorted(found["one_factor_flip_rate"], key=lambda entry: entry["factor"])
+    for entry, factor in zip(stated, sorted(settings[0]), strict=True):
+        own = [both for name, both in marks if name == factor]
+        flips = {"factor": factor, "n_pairs": len(own), "n_opposed": own.count("+-") + own.count("-+")}
+        check(f"{place}, one_factor_flip_rate", entry, flips | {"rate": flips["n_opposed"] / len(own) if own else None})
     witness = found["witness"]
     if "+" not in orders or "-" not in orders:
         check(f"{place}, witness", witness, None)
@@ -197,9 +191,9 @@ def check_pair(bench: Benchmark, found: dict[str, Any], a: str, b: str) -> None:
     plus = next(i for i, gap in enumerate(gaps) if gap is not None and gap >= high - TIE)
     minus = next(i for i, gap in enumerate(gaps) if gap is not None and gap <= low + TIE)
     expected = {"plus": settings[plus], "minus": settings[minus], "margin_plus": gaps[plus], "margin_minus": gaps[minus]}
-    factors = sorted(name for name in settings[plus] if settings[plus][name] != settings[minus][name])
-    check(f"{place}, witness", witness | {"factors": sorted(witness["factors"])}, expected | {"factors": factors})
-    if bench.rows is not None and not bench.strata.keys() - {WHOLE}:
+    expected |= {"factors": differing(settings[plus], settings[minus])}
+    check(f"{place}, witness", witness | {"factors": sorted(witness["factors"])}, expected)
+    if bench.rows is not None and not bench.groups.keys() - {WHOLE}:
         check(f"{place}, witness items", witness["items"], None)
     elif bench.rows is not None:
         (a_plus, b_plus), (a_minus, b_minus) = (bench.discordant(a, b, bench.digests[i]) for i in (plus, minus))
@@ -216,33 +210,18 @@ def figures(orders: str, gaps: list[float], sizes: list[int]) -> dict[str, Any]:
     mean = math.fsum(gaps) / m if m else 0.0
     variance = math.fsum((gap - mean) ** 2 for gap in gaps) / m if m else 0.0
     without = [math.comb(m - plus, k) + math.comb(m - minus, k) - math.comb(tie, k) for k in sizes]
-    if sizes != sorted(set(sizes)) or sizes[-1:] != ([m] if plus and minus else []):
-        raise DiffersError(f"detection_curve: {sizes} does not rise to {m}, or there is no reversal")
+    check("detection_curve, sizes", [sizes, sizes[-1:]], [sorted(set(sizes)), [m] if plus and minus else []])
     curve = [{"n_configurations": k, "probability": 1 - n / math.comb(m, k)} for k, n in zip(sizes, without, strict=True)]
     bounds = {"low": 2 * plus * minus / whole**2, "high": 2 * fewer * (strict - fewer) / whole**2} if whole else None
     counts: dict[str, Any] = {"n_plus": plus, "n_minus": minus, "n_tie": tie, "n_missing": missing, "tolerance": TIE}
     counts |= {"reversal": plus >= 1 and minus >= 1, "missing_bounds": bounds, "detection_curve": curve}
     counts |= {"flip_rate_distinct": plus * minus / math.comb(m, 2) if m > 1 else None}
-    counts |= {"margin_index": variance / (variance + mean**2) if plus or minus else None, "mean_difference": mean}
-    rates = {"flip_rate": 2 * plus * minus / m**2, "minority_rate": min(plus, minus) / m} if m else {}
-    rates |= {"weak_disagreement": 1 - (plus**2 + minus**2 + tie**2) / m**2} if m else {}
-    absent = dict.fromkeys(("flip_rate", "minority_rate", "weak_disagreement", "mean_difference"))
-    return counts | (rates if m else absent)
-
-
-def one_factor(configurations: list[dict[str, str]], orders: str, name: str) -> dict[str, Any]:
-    """Pairs of configurations that differ in one factor only, and those with opposite orders."""
-    groups: dict[Any, dict[str, Counter[str]]] = {}
-    for settings, order in zip(configurations, orders, strict=True):
-        others = tuple(sorted((key, level) for key, level in settings.items() if key != name))
-        if order != "?":
-            groups.setdefault(others, {}).setdefault(settings[name], Counter())[order] += 1
-    pairs = opposed = 0
-    for levels in groups.values():
-        for one, other in itertools.combinations(levels.values(), 2):
-            pairs += one.total() * other.total()
-            opposed += one["+"] * other["-"] + one["-"] * other["+"]
-    return {"factor": name, "n_pairs": pairs, "n_opposed": opposed, "rate": opposed / pairs if pairs else None}
+    counts |= {
+        "margin_index": variance / (variance + mean**2) if plus or minus else None,
+        "mean_difference": mean if m else None,
+    }
+    counts |= {"flip_rate": 2 * plus * minus / m**2 if m else None, "minority_rate": min(plus, minus) / m if m else None}
+    return counts | {"weak_disagreement": 1 - (plus**2 + minus**2 + tie**2) / m**2 if m else None}
 
 
 def check_cells_and_orderings(bench: Benchmark) -> None:
@@ -257,9 +236,8 @@ def check_cells_and_orderings(bench: Benchmark) -> None:
             tiers = [*tiers[:-1], [*tiers[-1], model]] if tied else [*tiers, [model]]
         if len(scores) == len(bench.models):
             orderings[json.dumps([sorted(tier, key=bench.models.index) for tier in tiers])] += 1
-            ends = list(itertools.accumulate(len(tier) for tier in tiers))
-            for model, end, size in [(model, end, len(tier)) for tier, end in zip(tiers, ends, strict=True) for model in tier]:
-                ranks[model].append((end - size + 1, end))
+            for t, model in [(t, model) for t, tier in enumerate(tiers) for model in tier]:
+                ranks[model].append((1 + sum(map(len, tiers[:t])), sum(map(len, tiers[: t + 1]))))
     strict = [text for text in orderings if all(len(tier) == 1 for tier in json.loads(text))]
     told = {"n_complete": orderings.total(), "distinct_weak": len(orderings), "distinct_strict": len(strict)}
     found = bench.result["orderings"]
@@ -277,51 +255,65 @@ def check_cells_and_orderings(bench: Benchmark) -> None:
         place = f"{bench.name}, cell of {key[0]} under {key[1]}"
         check(place, cell, {"model": key[0], "configuration": key[1], "score": bench.raw[key]})
         if bench.rows is not None:
-            check(place, cell["n_records"], bench.statuses[key].total())
+            check(f"{place}, records", cell["n_records"], bench.statuses[key].total())
             check(f"{place}, statuses", sorted(cell["statuses"].items()), sorted(bench.statuses[key].items()))
 
 
-def check_decision(benches: list[Benchmark], found: dict[str, Any]) -> None:
-    """A realized decision: every claim becomes truer as A's scores rise and B's fall, so the two ends of what is missing decide."""
-    claim = found["claim"]
-    place = f"decision on {claim['a']} {claim['relation']} {claim['b']} on {claim['benchmark']} {claim['quantifier']}"
-    about, wanted = [one for one in benches if one.result["benchmark"] == claim["benchmark"]], claim["estimand"]
+def check_decision(benches: list[Benchmark], found: dict[str, Any], family_size: int | None) -> None:
+    """A decision: every claim becomes truer as A's scores rise and B's fall, so the two ends of what is missing decide."""
+    claim, a, b, quantifier = found["claim"], found["claim"]["a"], found["claim"]["b"], found["claim"]["quantifier"]
+    place, wanted = f"decision on {a} {claim['relation']} {b} on {claim['benchmark']} {quantifier}", claim["estimand"]
+    about = [one for one in benches if one.result["benchmark"] == claim["benchmark"]]
     bench = next(one for one in about if (one.estimand["name"] == wanted if wanted else one.entry["primary"]))
-    scores = [
-        bench.pair_scores(claim["a"], claim["b"], c)
+    held = [
+        {"digest": c, "settings": settings} | dict(zip(("score_a", "score_b"), bench.pair_scores(a, b, c), strict=True))
         for c, settings, core in zip(bench.digests, bench.entry["configurations"], bench.entry["core"], strict=True)
-        if all(settings.get(name) in levels for name, levels in claim["where"]) and (core or claim["quantifier"] != "core")
+        if all(settings.get(name) in levels for name, levels in claim["where"]) and (core or quantifier != "core")
     ]
-    told = [satisfies(a - b, claim) for a, b in scores if a is not None and b is not None]
-    counts = {"n_configurations": len(scores), "n_satisfied": sum(told), "n_contradicted": told.count(False)}
-    check(place, found, counts | {"n_missing": len(scores) - len(told), "estimand": bench.estimand["name"]})
-    if claim["evidence"] == "realized":
-        ends = ((-math.inf, math.inf), (math.inf, -math.inf))
-        low, high = (true_of(claim, [(x if a is None else a, y if b is None else b) for a, b in scores]) for x, y in ends)
-        check(f"{place}, decision", found["decision"], "HOLDS" if low else "UNDETERMINED" if high else "REFUTED")
+    scores = [(one["score_a"], one["score_b"]) for one in held]
+    told = [None if None in pair else true_of(claim | {"quantifier": "everywhere"}, [pair]) for pair in scores]
+    counts = {"n_satisfied": told.count(True), "n_contradicted": told.count(False), "n_missing": told.count(None)}
+    check(place, found, counts | {"n_configurations": len(told), "estimand": bench.estimand["name"]})
+    check(place, found["family_size"], family_size)
+    if claim["evidence"] != "realized":
+        check_supported(bench, found, {one["digest"]: one for one in held})
+        return
+    ends = ((-math.inf, math.inf), (math.inf, -math.inf))
+    low, high = (true_of(claim, [(x if a is None else a, y if b is None else b) for a, b in scores]) for x, y in ends)
+    word = "HOLDS" if low else "UNDETERMINED" if high else "REFUTED"
+    against = sorted((i for i, fine in enumerate(told) if fine is False), key=lambda i: scores[i][0] - scores[i][1])
+    if quantifier in ("worst_case", "dominance") and word == "REFUTED":
+        first, other = ({i: pair[side] for i, pair in enumerate(scores) if pair[side] is not None} for side in (0, 1))
+        worst = min(other, key=other.__getitem__) if quantifier == "worst_case" else max(reversed(other), key=other.__getitem__)
+        against = list(dict.fromkeys((min(first, key=first.__getitem__), worst)))
+    witness = [held[i] for i in against] if word == "REFUTED" else []
+    missing = [one for one, fine in zip(held, told, strict=True) if fine is None and word == "UNDETERMINED"]
+    good = [one["settings"] for one, fine in zip(held, told, strict=True) if fine and witness]
+    flips: list[str] = min((differing(witness[0]["settings"], one) for one in good), key=len, default=[])
+    expected = {"decision": word, "witness": witness, "missing": missing, "flips": flips}
+    check(place, found | {"flips": sorted(found["flips"])}, expected)
 
 
-def satisfies(gap: float, claim: dict[str, Any]) -> bool:
-    """Whether a difference satisfies the relation of a claim."""
-    return bool(gap + claim["margin"] > TIE if claim["relation"] == ">" else gap + claim["margin"] >= -TIE)
+def check_supported(bench: Benchmark, found: dict[str, Any], held: dict[str, dict[str, Any]]) -> None:
+    """A supported decision: it follows from its p-values, and none is proved where a cell of its scope is missing."""
+    claim, place = found["claim"], f"supported decision on {found['claim']['a']} against {found['claim']['b']}"
+    refuted, proved = (found[p] is not None and found[p] <= claim["alpha"] for p in ("p_refutes", "p_holds"))
+    check(place, found, {"decision": "REFUTED" if refuted else "HOLDS" if proved else "UNDETERMINED"})
+    check(f"{place}, outside 0..1", [p for p in ("p_holds", "p_refutes") if not 0 <= (found[p] or 0) <= 1], [])
+    for one in [*found["witness"], *found["missing"]]:
+        check(f"{place}, configuration {one['digest']}", one, held[one["digest"]])
+    of_a, of_b = ({c: bench.cells[m, c].keys() - {WHOLE} for c in held if bench.cells} for m in (claim["a"], claim["b"]))
+    if any(not of_a[c] & of_b[c] for c in of_a):
+        check(f"{place}, p_holds where a cell is missing", found["p_holds"], None)
 
 
 def true_of(claim: dict[str, Any], scores: Pairs) -> bool:
-    """What a claim means where no score is missing."""
-    gaps, (a, b) = [one - other for one, other in scores], zip(*scores, strict=True)
-    each = [satisfies(gap, claim) for gap in gaps]
-    meanings = {"everywhere": all(each), "core": all(each), "somewhere": any(each), "majority": 2 * sum(each) > len(each)}
-    ends = {"mean": math.fsum(gaps) / len(gaps), "worst_case": min(a) - min(b), "dominance": min(a) - max(b)}
-    return (meanings | {name: satisfies(gap, claim) for name, gap in ends.items()})[claim["quantifier"]]
-
-
-def word_of(pair: dict[str, Any], alpha: float) -> str:
-    """The verdict word that follows from p-values."""
-    names = ("p_plus", "p_minus", "p_a_everywhere", "p_b_everywhere")
-    plus, minus, a_all, b_all = (pair[name] is not None and pair[name] <= alpha for name in names)
-    words = [(plus and minus, "reversal supported"), (a_all, "A ahead on every configuration")]
-    words += [(b_all, "B ahead on every configuration"), (plus, "A ahead somewhere"), (minus, "B ahead somewhere")]
-    return next((word for holds, word in words if holds), "unresolved")
+    """What a claim means where no score is missing: one number, here by quantifier, has to satisfy its relation."""
+    gaps, (a, b) = sorted(one - other for one, other in scores), zip(*scores, strict=True)
+    told = {"everywhere": gaps[0], "core": gaps[0], "somewhere": gaps[-1], "majority": gaps[(len(gaps) - 1) // 2]}
+    told |= {"mean": math.fsum(gaps) / len(gaps), "worst_case": min(a) - min(b), "dominance": min(a) - max(b)}
+    margin = told[claim["quantifier"]] + claim["margin"]
+    return bool(margin > TIE if claim["relation"] == ">" else margin >= -TIE)
 
 
 def check_support(card: dict[str, Any], benches: list[Benchmark]) -> None:
@@ -331,12 +323,15 @@ def check_support(card: dict[str, Any], benches: list[Benchmark]) -> None:
         inferred = card["analysis"]["support"].get(bench.name, {"pairs": []})
         for pair, verdict in zip(inferred["pairs"], bench.result["pairs"] if inferred["pairs"] else [], strict=True):
             place = f"{bench.name}, support of {pair['a']} against {pair['b']}"
-            names = ("p_plus", "p_minus", "p_reversal", "p_a_everywhere", "p_b_everywhere", "holm", "benjamini_hochberg")
+            names = ("p_plus", "p_minus", "p_a_everywhere", "p_b_everywhere", "p_reversal", "holm", "benjamini_hochberg")
             check(f"{place}, outside 0..1", [n for n in names if pair[n] is not None and not 0 <= pair[n] <= 1], [])
             ends = [pair["p_plus"], pair["p_minus"]]
             told = {"a": verdict["a"], "b": verdict["b"], "p_reversal": None if None in ends else max(ends)}
-            word = "unresolved" if pair.get("unresolved_because") else word_of(pair, inferred["alpha"])
-            check(place, pair, told | {"word": word})
+            plus, minus, a_all, b_all = (pair[n] is not None and pair[n] <= inferred["alpha"] for n in names[:4])
+            words = [(pair.get("unresolved_because"), "unresolved"), (plus and minus, "reversal supported")]
+            words += [(a_all, "A ahead on every configuration"), (b_all, "B ahead on every configuration")]
+            words += [(plus, "A ahead somewhere"), (minus, "B ahead somewhere"), (True, "unresolved")]
+            check(place, pair, told | {"word": next(word for holds, word in words if holds)})
             if any(entry["n_items"] == 0 for entry in verdict["configurations"]):
                 check(place, pair, {"p_a_everywhere": None, "p_b_everywhere": None})
             if pair["band"]:
@@ -352,11 +347,16 @@ def check_support(card: dict[str, Any], benches: list[Benchmark]) -> None:
 
 def verify(folder: Path) -> str:
     """Check a card; what was checked, in a sentence. Raises DiffersError at the first place that differs."""
-    card, rows = read_card(folder / "card.json"), None
+    check("card.json is larger than 500 MB", (folder / "card.json").stat().st_size > MAX_CARD, derived=False)
+    content, rows = (folder / "card.json").read_bytes(), None
+    card: dict[str, Any] = json.loads(content, object_pairs_hook=once)
+    member = f'"digest":"{card["digest"]}",'.encode()
+    check("version and number of digests", [card["version"], content.count(member)], [1, 1])
+    check("digest", card["digest"], sha256(content.replace(member, b"")).hexdigest())
     held: dict[str, list[list[Any]]] = {entry["name"]: [] for entry in card["benchmarks"]}
     check("benchmarks", sorted(held), sorted(card["analysis"]["benchmarks"]))
     if card["rows"] is not None:
-        check("rows.file", card["rows"]["file"] in FILES, derived=True)
+        check("rows.file", card["rows"]["file"] in ("rows.jsonl", "rows.jsonl.gz"), derived=True)
         path = folder / card["rows"]["file"]
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             rows = read_rows(stream, card["rows"])  # type: ignore[arg-type]  # both are binary streams
@@ -365,17 +365,16 @@ def verify(folder: Path) -> str:
             held[row[0]].append(row)
     benches = [Benchmark(card, entry, None if rows is None else held[entry["name"]]) for entry in card["benchmarks"]]
     for bench in benches:
-        check(f"{bench.name}, settings", bench.result["configurations"], bench.entry["configurations"])
+        check(f"{bench.name}, said twice", [bench.result[name] for name in TWICE], [bench.entry[name] for name in TWICE])
         pairs = [sorted(map(list, settings.items())) for settings in bench.entry["configurations"]]
         texts = [json.dumps(entry, ensure_ascii=False, separators=(",", ":")) for entry in pairs]
         check(f"{bench.name}, digests", bench.digests, [sha256(text.encode()).hexdigest()[:16] for text in texts])
         check_cells_and_orderings(bench)
-        couples = list(itertools.combinations(bench.models, 2))
-        check(f"{bench.name}, pairs", len(bench.result["pairs"]), len(couples))
-        for found, (a, b) in zip(bench.result["pairs"], couples, strict=True):
+        for found, (a, b) in zip(bench.result["pairs"], itertools.combinations(bench.models, 2), strict=True):
             check_pair(bench, found, a, b)
-    for decision in card["decisions"]:
-        check_decision(benches, decision)
+    levels = [decision["claim"]["evidence"] for decision in card["decisions"]]
+    for decision, level in zip(card["decisions"], levels, strict=True):
+        check_decision(benches, decision, None if level == "realized" else levels.count("supported"))
     check_support(card, benches)
     source = "the scores of its cells" if rows is None else f"{len(rows)} rows"
     return f"OK: {sum(len(bench.result['pairs']) for bench in benches)} verdicts and {len(card['decisions'])} decisions follow from {source}"
