@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from claim_grids import MemoryStore
-from made_cards import made_claims, made_store
+from made_cards import made_card, made_claims, made_store
 from safetyrepro import __version__, verify_card
 from safetyrepro.analysis import AnalysisOptions, analyze
 from safetyrepro.canonical import canonical_digest, canonical_json
@@ -24,6 +24,7 @@ from safetyrepro.manifest import Stamp
 from safetyrepro.publish import publish
 from safetyrepro.verdicts import EvidenceLevel, Quantifier
 from safetyrepro.verify import Verification, verify
+from test_verify import FORGERIES, remake
 
 OPTIONS = AnalysisOptions(inference=InferenceOptions(draws=200, seed=3))
 DECLARED = re.compile(
@@ -261,3 +262,27 @@ def test_numbers_that_no_analysis_takes_differ_without_a_traceback(card: Path):
             result["estimand"]["low"] = result["estimand"]["high"]
 
     assert refused(card, forge).differs
+
+
+@pytest.mark.parametrize("count", [10, pytest.param(80, marks=pytest.mark.long)])
+def test_the_package_finds_every_forgery_without_the_verifier_that_lies_beside_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+):
+    """Two programs agree only if each finds what the other finds; here the shipped one is left out."""
+    monkeypatch.setattr("safetyrepro.verify._standalone", str)
+    draw = random.Random(13)
+    missed = []
+    for number in range(count):
+        folder = tmp_path / str(number)
+        made_card(draw.randrange(40), folder, n_items=4)
+        forged = json.loads((folder / "card.json").read_bytes())
+        forge = draw.choice(FORGERIES)
+        if forge(draw, forged):
+            remake(folder, forged)
+            try:
+                found = verify(folder).differs
+            except CardError as error:
+                found = error.sentence
+            missed += [] if found else [forge.__name__]
+
+    assert missed == []
