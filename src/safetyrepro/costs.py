@@ -15,8 +15,9 @@ from safetyrepro.records import Request
 from safetyrepro.study import ModelSpec
 
 CHARACTERS_PER_TOKEN = 4
-ITEMS_COMPARED = 4
-"""Items, spread over the evaluated ones, on which it is seen whether two configurations ask the same."""
+ITEMS_COMPARED = (4, 32)
+"""Items, spread over the evaluated ones, on which it is seen whether two configurations ask the same: a few, and more where they do, since
+a shuffled order leaves a few items as they are by chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +141,15 @@ def planned_runs(plan: Plan) -> tuple[PlannedRuns, ...]:
 
 def _runs(benchmark: BenchmarkPlan, model: ModelSpec, encoder: EncoderAtHand | None) -> PlannedRuns:
     """What is found for one model, without its name."""
-    step = max(1, len(benchmark.items) // ITEMS_COMPARED)
-    part = dataclasses.replace(benchmark, items=benchmark.items[::step][:ITEMS_COMPARED])
+    few, more = ITEMS_COMPARED
+    found = _compared(benchmark, model, encoder, few)
+    return _compared(benchmark, model, encoder, more) if found.alike else found
+
+
+def _compared(benchmark: BenchmarkPlan, model: ModelSpec, encoder: EncoderAtHand | None, n_items: int) -> PlannedRuns:
+    """What is found on so many items."""
+    step = max(1, len(benchmark.items) // n_items)
+    part = dataclasses.replace(benchmark, items=benchmark.items[::step][:n_items])
     factors, members = benchmark.envelope.factors, benchmark.envelope.configurations
     wanted: dict[Configuration, list[Request]] = {}
     for configuration, _, requests in cell_requests(part, members, benchmark.examples(model)):

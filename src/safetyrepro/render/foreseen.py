@@ -29,22 +29,19 @@ def print_memory(memory: Sequence[PlannedMemory]) -> None:
     """Print the largest memory that the loadings take, one at a time."""
     from rich.console import Console
 
-    known = [entry for entry in memory if entry.footprint is not None]
     console = Console(highlight=False)
-    if known:
-        parts = ", ".join(
-            f"{clean(entry.load)} {_gigabytes(entry.footprint.total)} GB ({_gigabytes(entry.footprint.weights)} weights)"
-            for entry in known
-            if entry.footprint is not None
-        )
-        console.print(
-            f"Memory at most, one loading at a time: {parts}. "
-            "[dim]By arithmetic from configurations; a smaller batch_tokens takes less, and --probe measures.[/dim]",
-            soft_wrap=True,
-        )
-    unknown = [clean(entry.load) for entry in memory if entry.footprint is None]
-    if unknown:
-        console.print(f"[dim]Memory not known before loading: {', '.join(unknown)}.[/dim]", soft_wrap=True)
+    if memory:
+        console.print("Memory at most, one loading at a time:")
+    for entry in memory:
+        console.print(f"  {clean(entry.load)}: {_parts(entry)}", soft_wrap=True)
+    if any(entry.footprint is not None for entry in memory):
+        console.print("[dim]By arithmetic from configurations; a smaller batch_tokens takes less, and --probe measures.[/dim]")
+
+
+def _parts(entry: PlannedMemory) -> str:
+    if entry.footprint is None:
+        return "not known before loading"
+    return f"{_gigabytes(entry.footprint.total)} GB, of which {_gigabytes(entry.footprint.weights)} are weights"
 
 
 def _gigabytes(n_bytes: int) -> str:
