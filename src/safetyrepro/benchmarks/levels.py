@@ -118,7 +118,7 @@ SHOTS: Mapping[str, Level] = {
         *(
             Level(
                 name=str(count),
-                about=f"{count} solved items of the pool, the same block before every item.",
+                about=f"{count} solved item{'s' if count > 1 else ''} of the pool, the same block before every item.",
                 sources=(helm("run_expander.py:530-540 (learning curve)"),),
             )
             for count in (1, 2, 4, 8, 16)
