@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 from safetyrepro.backends import backend_module
 from safetyrepro.backends.base import Backend, Encoded
-from safetyrepro.backends.prefix import Scorable, count_tokens
+from safetyrepro.backends.prefix import count_tokens
 from safetyrepro.batching import ask_groups
+from safetyrepro.costs import fed
 from safetyrepro.derive import Unit
 from safetyrepro.plan import LoadPlan, Plan, cell_requests
 from safetyrepro.records import Request, RequestKind
@@ -192,7 +193,7 @@ def _probe_unit(plan: Plan, asking: _Asking, unit: Unit) -> UnitEstimate:
         probed=sum(rate.requests for rate in rates.values()),
         tokens_naive=sum(n_times * _tokens(encoded[request]) for request, n_times in wanted.items()),
         tokens_planned=sum(map(_tokens, different)),
-        tokens_limit=count_tokens([_scorable(entry) for entry in different]).limit,
+        tokens_limit=count_tokens([fed(entry) for entry in different]).limit,
         seconds_prepared=repeats * (prepared + found_again),
         seconds_asked=sum(rates[kind].seconds * amount for kind, amount in work),
         seconds_recorded=records * RECORD_SECONDS + repeats * len(different) * STORE_SECONDS,
@@ -261,7 +262,7 @@ def _spread(count: int) -> list[int]:
 def _work(kind: RequestKind, asked: Sequence[Encoded]) -> int:
     if kind is RequestKind.GENERATION:
         return len(asked)
-    return count_tokens([_scorable(entry) for entry in asked]).limit
+    return count_tokens([fed(entry) for entry in asked]).limit
 
 
 def _by_kind(entries: Sequence[Encoded] | Iterator[Encoded]) -> Mapping[RequestKind, list[Encoded]]:
@@ -272,14 +273,8 @@ def _by_kind(entries: Sequence[Encoded] | Iterator[Encoded]) -> Mapping[RequestK
     return found
 
 
-def _scorable(entry: Encoded) -> Scorable:
-    """What is fed for a request; the prompt of a generation is fed whole."""
-    ids = entry.context_ids + (entry.continuation_ids or (0,))
-    return Scorable(ids, max(1, len(entry.continuation_ids)))
-
-
 def _tokens(entry: Encoded) -> int:
-    return len(entry.context_ids) + max(1, len(entry.continuation_ids)) - 1
+    return len(fed(entry).ids) - 1
 
 
 def _peak_memory_gb() -> float:

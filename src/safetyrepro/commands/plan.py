@@ -28,8 +28,9 @@ def plan(
 ) -> None:
     """Show what a study will do: factors, levels, tiers, what is left out and why, cells, loads, prompts and requests.
 
-    Without --probe no weights are loaded and nothing is asked; tokens are estimates, and marked so. Tokenizers that are on this
-    machine tell which levels ask a model the same. Where a benchmark's data are not at hand, its cells are shown without items.
+    Without --probe no weights are loaded and nothing is asked. Where a model's tokenizer is on this machine, tokens are counted, and
+    levels that ask it the same are named; elsewhere tokens are estimates, and marked so. Where a benchmark's data are not at hand, its
+    cells are shown without items.
     """
     from safetyrepro.options import parse_names, parse_tier
     from safetyrepro.plan import make_plan
@@ -48,17 +49,20 @@ def plan(
 
 def _plan_cells(worked_out: Plan, *, json: bool, seconds: float | None) -> None:
     """Print cells and their cost, and what a probe of so many seconds finds."""
-    from safetyrepro.costs import plan_costs, plan_document, planned_memory, planned_runs
+    from safetyrepro.costs import plan_costs, plan_document
+    from safetyrepro.foresight import encoders_at_hand, foresight_document, planned_memory, planned_runs
     from safetyrepro.probe import probe as estimated
     from safetyrepro.render.estimate import print_estimate
     from safetyrepro.render.foreseen import print_memory, print_runs
     from safetyrepro.render.terminal import print_plan
 
-    costs, runs = plan_costs(worked_out), planned_runs(worked_out)
+    encoders = encoders_at_hand(worked_out)
+    costs, runs = plan_costs(worked_out, encoders), planned_runs(worked_out, encoders)
     memory = planned_memory(worked_out, costs)
     estimate = None if seconds is None else estimated(worked_out, seconds=seconds)
     if json:
-        document = plan_document(worked_out, costs, runs, memory) | ({"estimate": estimate.document()} if estimate else {})
+        document = plan_document(worked_out, costs) | foresight_document(runs, memory)
+        document |= {"estimate": estimate.document()} if estimate else {}
         return typer.echo(json_text.dumps(document, indent=1, ensure_ascii=False))
     print_plan(worked_out, costs)
     print_runs(runs)

@@ -9,7 +9,7 @@ from safetyrepro.alike import alike_text
 from safetyrepro.render.console import clean
 
 if TYPE_CHECKING:
-    from safetyrepro.costs import PlannedMemory, PlannedRuns
+    from safetyrepro.foresight import PlannedMemory, PlannedRuns
 
 
 def print_runs(runs: Sequence[PlannedRuns]) -> None:

@@ -268,9 +268,19 @@ def print_plan(plan: Plan, costs: Sequence[BenchmarkCost]) -> None:
             console.print(f"    [yellow]left out: {entry.count} configurations; {clean(entry.reason)}[/yellow]")
     console.print()
     console.print(_cost_table(costs))
-    console.print(
-        "[dim]Requests are counted exactly; tokens are estimates (characters / 4), since no tokenizer is loaded.[/dim]\n"
-    )
+    console.print(f"[dim]{_tokens_note(costs)}[/dim]\n")
+
+
+def _tokens_note(costs: Sequence[BenchmarkCost]) -> str:
+    """How the tokens of a plan were counted."""
+    by = {cost.tokens_by.value for cost in costs if cost.n_items}
+    rules = {
+        "tokenizer": "tokens are counted by the models' own tokenizers",
+        "part": "~ scaled from a part that was tokenized",
+        "characters": "~ estimated as characters / 4, since the tokenizer is not at hand",
+    }
+    told = [rule for name, rule in rules.items() if name in by]
+    return f"Requests are counted exactly; {'; '.join(told)}." if told else "No data are at hand: nothing is counted."
 
 
 def _cost_table(costs: Sequence[BenchmarkCost]) -> Table:
@@ -280,12 +290,12 @@ def _cost_table(costs: Sequence[BenchmarkCost]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("benchmark", no_wrap=True)
     table.add_column("load", overflow="fold")
-    for title in ("cells", "prompt\ncells", "requests\nunshared", "requests", "tokens ~\nunshared", "tokens ~"):
+    for title in ("cells", "prompt\ncells", "requests\nunshared", "requests", "tokens\nunshared", "tokens", "tokens\nlimit"):
         table.add_column(title, justify="right", no_wrap=True)
     for name, rows in _by_benchmark(costs).items():
         alike = len({_numbers(row) for row in rows}) == 1
         for row in rows[:1] if alike else rows:
-            numbers = (f"{number:,}" if number else "-" for number in _numbers(row))
+            numbers = (_figure(number, row, tokens=place > 3) for place, number in enumerate(_numbers(row)))
             table.add_row(clean(name), f"each of {len(rows)}" if alike and len(rows) > 1 else clean(row.model), *numbers)
     return table
 
@@ -297,7 +307,13 @@ def _by_benchmark(costs: Sequence[BenchmarkCost]) -> dict[str, list[BenchmarkCos
     return grouped
 
 
-def _numbers(cost: BenchmarkCost) -> tuple[int, ...]:
+def _figure(number: int | None, cost: BenchmarkCost, *, tokens: bool) -> str:
+    """A number of the table; what is unknown is a dash, an estimate has its mark."""
+    mark = "~" if tokens and cost.tokens_limit is None else ""
+    return f"{mark}{number:,}" if number else "-"
+
+
+def _numbers(cost: BenchmarkCost) -> tuple[int | None, ...]:
     return (
         cost.n_configurations,
         cost.n_prompt_cells,
@@ -305,4 +321,5 @@ def _numbers(cost: BenchmarkCost) -> tuple[int, ...]:
         cost.requests,
         cost.tokens_naive,
         cost.tokens,
+        cost.tokens_limit,
     )

@@ -10,11 +10,15 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+import safetyrepro.costs as costing
 from safetyrepro.alike import AlikeLevels
 from safetyrepro.cli import app
-from safetyrepro.costs import PlannedRuns, plan_costs, plan_document, planned_memory, planned_runs
+from safetyrepro.costs import TokensBy, plan_costs
+from safetyrepro.foresight import PlannedRuns, encoders_at_hand, foresight_document, planned_memory, planned_runs
 from safetyrepro.plan import make_plan
+from safetyrepro.probe import probe
 from safetyrepro.render.foreseen import print_memory, print_runs
+from safetyrepro.render.terminal import print_plan
 from safetyrepro.selection import shipped_studies
 from safetyrepro.study import parse_study
 from test_plan_and_run import TEXT, prompts_csv
@@ -52,7 +56,7 @@ def test_without_a_tokenizer_requests_are_compared_and_the_plan_says_so(suite: P
     print_runs(found)
     printed = " ".join(capsys.readouterr().out.split())
     assert "xstest: 4 configurations, 2 distinct runs Compared as requests, since no tokenizer is at hand" in printed
-    assert plan_document(plan, plan_costs(plan), found)["runs"][0]["n_distinct_runs"] == 2
+    assert foresight_document(found, ())["runs"][0]["n_distinct_runs"] == 2
 
 
 def test_a_benchmark_without_data_at_hand_has_no_runs_to_count(tmp_path: Path):
@@ -177,6 +181,41 @@ def test_a_plan_foresees_memory_of_models_it_knows_and_names_those_it_does_not(s
         "  odd: not known before loading",
         "  judge: 9.4 GB, of which 5.2 are weights",
     ]
-    rows = plan_document(plan, costs, (), memory)["memory"]
+    rows = foresight_document((), memory)["memory"]
     assert [row["total"] is None for row in rows] == [False, True, False]
     assert planned_memory(plan_of(suite, TEXT), ()) == ()
+
+
+@pytest.mark.model
+def test_tokens_of_a_plan_are_those_of_a_probe_where_the_tokenizer_is_at_hand(
+    suite: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    study = {
+        "name": "toys",
+        "seed": 1,
+        "models": [{"name": "toy", "path": str(CHECKPOINTS / "tiny-llama")}],
+        "engine": {"device": "cpu", "threads": 1},
+        "benchmarks": [
+            {"name": "xstest", "data": "xstest", "items": 8, "factors": {"system_prompt": ["none", "helpful", "chat_default"]}},
+            {"name": "toxigen", "data": str(CHECKPOINTS.parent / "suite" / "toxigen"), "items": 8},
+        ],
+    }
+    plan = plan_of(suite, yaml.safe_dump(study))
+    encoders = encoders_at_hand(plan)
+
+    costs = plan_costs(plan, encoders)
+
+    (load,) = probe(plan, seconds=0.0).loads
+    assert [(cost.tokens_naive, cost.tokens, cost.tokens_limit, cost.requests) for cost in costs] == [
+        (unit.tokens_naive, unit.tokens_planned, unit.tokens_limit, unit.requests) for unit in load.units
+    ]
+    assert {cost.tokens_by for cost in costs} == {TokensBy.TOKENIZER}
+    print_plan(plan, costs)
+    printed = capsys.readouterr().out
+    assert "tokens are counted by the models' own tokenizers" in printed
+    assert "~" not in printed
+
+    monkeypatch.setattr(costing, "LARGEST_TEXT", 300)
+    for part, whole in zip(plan_costs(plan, encoders), costs, strict=True):
+        assert (part.tokens_by, part.tokens_limit) == (TokensBy.PART, None)
+        assert part.tokens_naive == pytest.approx(whole.tokens_naive, rel=0.25)
