@@ -217,6 +217,15 @@ def test_a_claim_that_does_not_fit_is_refused_and_never_decided(changes: dict, m
     assert "\n" not in caught.value.sentence
 
 
+def test_results_without_a_verdict_on_the_pair_are_refused():
+    analysis = grid_analysis(COMPLETE)
+    result = analysis.benchmarks["bench"]
+    cut = replace(analysis, benchmarks={"bench": replace(result, pairs=())})
+
+    with pytest.raises(ClaimError, match="no verdict on this pair"):
+        decide([claim()], cut, NO_TESTER)
+
+
 def test_one_refuted_claim_decides_the_exit_code_then_an_undetermined_one():
     grid = [(0.5, 0.25), (0.25, 0.5), (None, 0.25)]
     holds, refuted = claim(Quantifier.SOMEWHERE), claim()

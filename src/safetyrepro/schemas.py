@@ -19,8 +19,13 @@ SCHEMAS: Mapping[str, tuple[str, str]] = MappingProxyType(
 """Document -> module and class; a module loads when its schema is asked for."""
 
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+OPEN = ("card", "analysis")
+"""Documents that this package writes and others read: within a version fields are added, so that an unknown one is no mistake."""
+
+
 def json_schema(document: str) -> dict[str, Any]:  # Any: a JSON schema holds whatever JSON can
-    """JSON schema of a document.
+    """JSON schema of a document, named with its version.
 
     Raises
     ------
@@ -30,4 +35,10 @@ def json_schema(document: str) -> dict[str, Any]:  # Any: a JSON schema holds wh
     from pydantic import TypeAdapter
 
     module, name = SCHEMAS[document]
-    return TypeAdapter(getattr(import_module(module), name)).json_schema()
+    schema = TypeAdapter(getattr(import_module(module), name)).json_schema()
+    version = schema["properties"]["version"]["default"]
+    if document in OPEN:
+        for part in (schema, *schema["$defs"].values()):
+            if part.get("additionalProperties") is False:
+                del part["additionalProperties"]
+    return {"$schema": DIALECT, "$id": f"urn:safetyrepro:{document}:v{version}", **schema}

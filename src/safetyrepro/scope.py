@@ -60,7 +60,11 @@ def claim_scope(claim: Claim, analysis: Analysis) -> Scope:
             raise _unknown(claim, "model", model, names)
     if claim.a == claim.b:
         raise ClaimError(f"claim '{claim.sentence}'", found="compares a model with itself", remedy="Name two models.")
-    verdict = next(pair for pair in result.pairs if {pair.a, pair.b} == {claim.a, claim.b})
+    verdict = next((pair for pair in result.pairs if {pair.a, pair.b} == {claim.a, claim.b}), None)
+    if verdict is None:
+        raise ClaimError(
+            f"claim '{claim.sentence}'", found="the results hold no verdict on this pair", remedy="Make them again."
+        )
     _check_conditions(claim, result)
     chosen = [i for i, entry in enumerate(verdict.configurations) if _in_scope(claim, entry)]
     if not chosen:

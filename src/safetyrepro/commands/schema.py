@@ -9,7 +9,7 @@ import typer
 
 
 def schema(
-    document: Annotated[str, typer.Argument(help="study, manifest, analysis or card.")],
+    document: Annotated[str, typer.Argument(help="study, manifest, analysis, claims or card.")],
 ) -> None:
     """Print the JSON schema of a document that people or other programs read and write."""
     from safetyrepro.schemas import SCHEMAS, json_schema

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
+from functools import reduce
 from importlib import resources
 from pathlib import Path
 
@@ -18,6 +21,8 @@ from safetyrepro.rows import CardRows
 
 CARD, VERIFIER = "card.json", "verify.py"
 MAX_CARD_BYTES = 500_000_000
+UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+"""What the reader calls a field that it does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +61,28 @@ def write_card(card: GridCard, folder: Path, *, rows: CardRows | None = None) ->
 
 
 def read_card(path: Path) -> GridCard:
-    """Read card.json.
+    """Read card.json, of this package's version or of a later one within version 1 of the document.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    GridCard
+        Fields that a later package added are passed over, as the specification promises.
 
     Raises
     ------
     CardError
-        If the file is absent, too large, or no card.
+        If the file is absent, too large, no card, or does not fit its own digest.
     """
     try:
         if path.stat().st_size > MAX_CARD_BYTES:
             raise CardError(str(path), found="is larger than 500 MB", expected="a card")
-        return GridCard.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        card = _known_fields(content)
     except OSError as error:
         raise CardError(str(path), found=f"cannot be read ({error.strerror})", remedy="Name a card.json.") from error
     except ValidationError as error:
@@ -77,3 +93,25 @@ def read_card(path: Path) -> GridCard:
             found=f"is no card (field '{field}': {first['msg']})",
             remedy="Make it again with `safetyrepro card STORE`.",
         ) from error
+    member = f'"digest":"{card.digest}",'.encode()
+    if content.count(member) != 1 or hashlib.sha256(content.replace(member, b"")).hexdigest() != card.digest:
+        raise CardError(
+            str(path),
+            found="was changed after it was made: its content does not have the digest that it states",
+            remedy="Ask for the card again, or make it with `safetyrepro card STORE`.",
+        )
+    return card
+
+
+def _known_fields(content: bytes) -> GridCard:
+    """The card without the fields that are unknown here; whatever else is wrong is raised."""
+    try:
+        return GridCard.model_validate_json(content)
+    except ValidationError as error:
+        unknown = [found["loc"] for found in error.errors() if found["type"] in UNKNOWN]
+        if len(unknown) < error.error_count():
+            raise
+    document = json.loads(content)
+    for *where, name in unknown:
+        reduce(lambda held, part: held[part], where, document).pop(name)
+    return GridCard.model_validate_json(json.dumps(document))
