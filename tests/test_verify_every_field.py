@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import random
 import re
@@ -22,6 +23,7 @@ from safetyrepro.errors import CardError
 from safetyrepro.inference import InferenceOptions
 from safetyrepro.manifest import Stamp
 from safetyrepro.publish import publish
+from safetyrepro.rows import merkle_root
 from safetyrepro.verdicts import EvidenceLevel, Quantifier
 from safetyrepro.verify import Verification, verify
 from test_verify import FORGERIES, remake
@@ -286,3 +288,49 @@ def test_the_package_finds_every_forgery_without_the_verifier_that_lies_beside_t
             missed += [] if found else [forge.__name__]
 
     assert missed == []
+
+
+def changed_row(folder: Path, column: int, value: Any) -> None:
+    """Change one value of the first scored row, and make every digest anew."""
+    lines = [json.loads(line) for line in (folder / "rows.jsonl").read_bytes().splitlines()]
+    next(line for line in lines if line[-1] == "scored")[column] = value
+    remake(folder, json.loads((folder / "card.json").read_bytes()), lines)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [(7, True), (7, "1"), (7, [1]), (8, True), (8, "1"), (6, "x"), (6, None), (4, "elsewhere"), (9, "great"), (3, ["i1"])],
+)
+def test_a_row_of_another_kind_is_found_by_both(tmp_path: Path, column: int, value: Any, capsys: pytest.CaptureFixture[str]):
+    made_card(2, tmp_path)
+    changed_row(tmp_path, column, value)
+
+    assert verify_card.main([str(tmp_path)]) == 1
+    assert not verify(tmp_path).ok
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_row_that_is_no_number_is_found(tmp_path: Path, number: str, capsys: pytest.CaptureFixture[str]):
+    made_card(2, tmp_path)
+    changed_row(tmp_path, 7, 7777)
+    content = (tmp_path / "rows.jsonl").read_bytes().replace(b",7777,", f",{number},".encode())
+    (tmp_path / "rows.jsonl").write_bytes(content)
+    card = json.loads((tmp_path / "card.json").read_bytes())
+    root = merkle_root(content.splitlines()).hex()
+    card["rows"] |= {"sha256": hashlib.sha256(content).hexdigest(), "merkle_root": root}
+    written(tmp_path, card)
+
+    assert verify_card.main([str(tmp_path)]) == 1
+    assert "a number" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("forged", [{"draws": 10**15, "exhaustive": False}, {"draws": -5, "exhaustive": False}, {"seed": -5}])
+def test_a_card_cannot_keep_whoever_verifies_it_busy(tmp_path: Path, forged: dict[str, Any]):
+    made_card(2, tmp_path, n_items=30)
+    card = json.loads((tmp_path / "card.json").read_bytes())
+    inferred = next(iter(card["analysis"]["support"].values()))
+    (inferred if "seed" in forged else inferred["pairs"][0]).update(forged)
+    written(tmp_path, card)
+
+    with pytest.raises(CardError, match="Do not trust the card"):
+        verify(tmp_path)

@@ -8,12 +8,16 @@ from pathlib import Path
 from safetyrepro.analysis import AnalysisOptions
 from safetyrepro.card import BenchmarkCard, FactorCard, GridCard
 from safetyrepro.envelope import Configuration, Envelope, Factor, Level, Stage
+from safetyrepro.errors import CardError
 from safetyrepro.inference import InferenceOptions
 from safetyrepro.manifest import BenchmarkEntry, Manifest
 from safetyrepro.records import ItemRecord
 from safetyrepro.rows import RowsEntry, read_rows
 from safetyrepro.store import Store
 from safetyrepro.verdicts import Settings
+
+MOST_DRAWS = 1_000_000
+"""Random draws that a card can ask whoever computes it again to make."""
 
 
 class CardStore(Store):
@@ -122,12 +126,25 @@ def card_options(card: GridCard) -> AnalysisOptions:
     Notes
     -----
     Where every pair had so few units that all sign vectors were listed, the number of draws made no difference and is the default.
+
+    Raises
+    ------
+    CardError
+        If it states a number of draws, a level or a seed that no analysis takes: a hostile card must not keep a verifier busy.
     """
     first = next(iter(card.analysis.benchmarks.values()))
     support = next(iter(card.analysis.support.values()), None)
     draws = [pair.draws for one in card.analysis.support.values() for pair in one.pairs if not pair.exhaustive]
     inference = InferenceOptions()
     if support is not None:
+        fine = all(0 < count <= MOST_DRAWS for count in draws) and 0 < support.alpha < 1 and support.seed >= 0
+        if not fine:
+            raise CardError(
+                f"card of '{card.study}'",
+                found=f"says that up to {max(draws, default=0)} draws were made at level {support.alpha} from seed {support.seed}",
+                expected=f"1 to {MOST_DRAWS:,} draws, a level between 0 and 1, a seed from 0",
+                remedy="Do not trust the card.",
+            )
         inference = InferenceOptions(alpha=support.alpha, draws=max(draws, default=inference.draws), seed=support.seed)
     return AnalysisOptions(
         where=card.analysis.where,

@@ -110,8 +110,9 @@ class Benchmark:
         worst = high if (self.direction == "lower" if target is None else high - target > target - low) else low
         for _, model, configuration, item, cluster, stratum, repeat, value, weight, status in rows:
             key, place = (model, configuration), f"rows of {self.name}, item {item!r} of {model!r} under {configuration}"
-            wrong = key not in held or (key, item, repeat) in seen or (value is None) == (status == "scored")
-            check(f"{place}: in no cell, twice, or against its status", [wrong, status in STATUSES], [False, True])
+            kinds = [type(x) in (int, float) and math.isfinite(x) for x in (0 if value is None else value, weight, repeat)]
+            fine = [key in held, (key, item, repeat) not in seen, status in STATUSES, (value is None) != (status == "scored")]
+            check(f"{place}: in a cell, once, as its status says, a number", [*fine, *kinds], [True] * 7)
             check(f"{place}: cluster and stratum", self.groups.setdefault(item, (cluster, stratum)), (cluster, stratum))
             seen.add((key, item, repeat))
             self.statuses[key][status] += 1
@@ -240,8 +241,8 @@ def check_cells_and_orderings(bench: Benchmark) -> None:
                 ranks[model].append((1 + sum(map(len, tiers[:t])), sum(map(len, tiers[: t + 1]))))
     strict = [text for text in orderings if all(len(tier) == 1 for tier in json.loads(text))]
     told = {"n_complete": orderings.total(), "distinct_weak": len(orderings), "distinct_strict": len(strict)}
-    found = bench.result["orderings"]
-    check(f"{bench.name}, orderings", found, told | {"n_with_ties": orderings.total() - sum(orderings[one] for one in strict)})
+    found, told["n_with_ties"] = bench.result["orderings"], orderings.total() - sum(orderings[one] for one in strict)
+    check(f"{bench.name}, orderings", found, told)
     counted = sorted((json.dumps(entry["tiers"]), entry["n_configurations"]) for entry in found["counts"])
     check(f"{bench.name}, orderings.counts", counted, sorted(orderings.items()))
     sums = {model: sum((bench.statuses[model, c] for c in bench.digests), Counter()) for model in bench.models}
@@ -272,8 +273,8 @@ def check_decision(benches: list[Benchmark], found: dict[str, Any], family_size:
     ]
     scores = [(one["score_a"], one["score_b"]) for one in held]
     told = [None if None in pair else true_of(claim | {"quantifier": "everywhere"}, [pair]) for pair in scores]
-    counts = {"n_satisfied": told.count(True), "n_contradicted": told.count(False), "n_missing": told.count(None)}
-    check(place, found, counts | {"n_configurations": len(told), "estimand": bench.estimand["name"]})
+    facts = {"n_satisfied": told.count(True), "n_contradicted": told.count(False), "n_missing": told.count(None)}
+    check(place, found, facts | {"n_configurations": len(told), "estimand": bench.estimand["name"]})
     check(place, found["family_size"], family_size)
     if claim["evidence"] != "realized":
         check_supported(bench, found, {one["digest"]: one for one in held})
