@@ -119,3 +119,35 @@ def test_options_override_what_a_claim_has_and_none_keeps_it():
     assert with_evidence(claim, None, None) == claim
     changed = with_evidence(claim, EvidenceLevel.SUPPORTED, 0.1)
     assert (changed.evidence, changed.alpha, changed.sentence) == (EvidenceLevel.SUPPORTED, 0.1, "A > B on bbq")
+
+
+@pytest.mark.parametrize(
+    "sentence", [" " * 1_900, f"a >{' ' * 900}b{' ' * 900}", "a > b on " * 5_000, "a >= b - 1e999 on bench"]
+)
+def test_a_sentence_that_would_keep_the_grammar_busy_or_says_no_number_is_refused_at_once(sentence: str):
+    with pytest.raises(ClaimError, match="is not a claim") as caught:
+        parse_claim(sentence)
+
+    assert len(caught.value.sentence) < 600
+
+
+def test_blanks_outside_of_quotes_are_one():
+    found = parse_claim('  "a  b"   >=  c   d\n - 0.02   on  bench    everywhere ')
+
+    assert (found.a, found.b, found.margin) == ("a  b", "c d", 0.02)
+
+
+@pytest.mark.parametrize("content", ["[" * 5_000, "{a: " * 3_000, "x" * 1_000_001])
+def test_a_file_that_is_too_deep_or_too_long_is_refused_in_one_sentence(tmp_path: Path, content: str):
+    (tmp_path / "claims.yaml").write_text(content)
+
+    with pytest.raises(ClaimError, match=r"is nested too deeply|is larger than 1 MB") as caught:
+        read_claims(tmp_path / "claims.yaml")
+
+    assert "\n" not in caught.value.sentence
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no endless file here")
+def test_an_endless_file_is_cut():
+    with pytest.raises(ClaimError, match="is larger than 1 MB"):
+        read_claims(Path("/dev/zero"))

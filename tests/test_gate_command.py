@@ -15,6 +15,7 @@ from builders import REVERSAL, write_table
 from safetyrepro.analysis import analyze
 from safetyrepro.card import make_card
 from safetyrepro.cli import app
+from safetyrepro.errors import ClaimError
 from safetyrepro.ingest import ingest_table
 from safetyrepro.render.files import write_card
 
@@ -211,6 +212,14 @@ def test_the_badge_is_an_svg_with_counts(store: Path, tmp_path: Path):
 
     image = ET.fromstring((tmp_path / "b.svg").read_text())
     assert image.get("aria-label") == "claims: 1 hold, 1 refuted"
+
+
+@pytest.mark.parametrize("place", ["none/b.svg", "."])
+def test_a_badge_that_cannot_be_written_is_refused_in_one_sentence(store: Path, tmp_path: Path, place: str):
+    done = gate(store, "--claim", "a > b on bench", "--badge", tmp_path / place)
+
+    assert isinstance(done.exception, ClaimError)
+    assert "cannot be written" in done.exception.sentence
 
 
 def test_a_baseline_says_what_changed_and_which_factor_turns_it(store: Path, tmp_path: Path):

@@ -335,3 +335,8 @@ def test_a_planted_difference_is_found_with_the_stated_power(count: int):
         found += test.p_holds is not None and test.p_holds <= 0.05
     assert found / count >= 0.77 - 2 * np.sqrt(0.77 * 0.23 / count)
     assert np.mean(stated_sizes) == pytest.approx(size, rel=0.05)
+
+
+def test_a_margin_far_beyond_the_scale_is_refused():
+    with pytest.raises(ClaimError, match="far beyond the scale"):
+        decided(constant(0.5, 0.5), claim(margin=1e300))

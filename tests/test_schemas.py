@@ -135,6 +135,13 @@ def test_an_unknown_field_excuses_nothing_else(later: Path):
         read_card(later / "card.json")
 
 
+def test_a_card_is_not_written_where_a_file_stands(tmp_path: Path):
+    (tmp_path / "card").write_text("mine")
+
+    with pytest.raises(CardError, match="cannot be made a folder"):
+        made_card(3, tmp_path / "card")
+
+
 def test_a_card_that_was_changed_is_not_read(tmp_path: Path):
     made_card(3, tmp_path)
     content = (tmp_path / "card.json").read_bytes()

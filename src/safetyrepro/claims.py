@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,6 +18,8 @@ from safetyrepro.study import Document
 from safetyrepro.verdicts import PHRASES, Claim, EvidenceLevel, Quantifier, Relation
 
 MAX_CLAIMS_BYTES = 1_000_000
+MAX_SENTENCE = 2_000
+"""Characters of a sentence; a longer one is read by nobody, and would keep the grammar busy."""
 EXAMPLE = "A >= B - 0.02 on bbq everywhere where template=cloze"
 WORDS: Mapping[str, Quantifier] = MappingProxyType({phrase: quantifier for quantifier, phrase in PHRASES.items()})
 """What may stand behind the benchmark, and the quantifier it means."""
@@ -70,15 +73,15 @@ def parse_claim(sentence: str, *, where: str = "claim") -> Claim:
     ClaimError
         If the sentence cannot be read.
     """
-    found = _SENTENCE.match(sentence)
-    if found is None:
+    found = _SENTENCE.match(_narrow(sentence)) if len(sentence) <= MAX_SENTENCE else None
+    size = float(found["margin"] or 0.0) if found is not None else 0.0
+    if found is None or math.isinf(size):
         raise ClaimError(
             where,
             found=f"'{sentence[:120]}' is not a claim",
             expected=f"a sentence such as '{EXAMPLE}', with one of: {'; '.join(WORDS)}",
             remedy="Write it so.",
         )
-    size = float(found["margin"] or 0.0)
     return Claim(
         a=_unquoted(found["a"]),
         b=_unquoted(found["b"]),
@@ -90,6 +93,11 @@ def parse_claim(sentence: str, *, where: str = "claim") -> Claim:
         where=_conditions(found["where"] or "", sentence, where),
         say=sentence.strip(),
     )
+
+
+def _narrow(sentence: str) -> str:
+    """The sentence with single blanks outside of quotes: in a long run of blanks the grammar would try every place."""
+    return re.sub(r'("[^"]*")|\s+', lambda found: found[1] or " ", sentence.strip())
 
 
 def _unquoted(name: str) -> str:
@@ -120,11 +128,15 @@ def read_claims(path: Path) -> tuple[Claim, ...]:
         If the file is absent, too large, not YAML, does not fit the schema, or holds a sentence that cannot be read.
     """
     try:
-        if path.stat().st_size > MAX_CLAIMS_BYTES:
+        with path.open("rb") as stream:
+            text = stream.read(MAX_CLAIMS_BYTES + 1)
+        if len(text) > MAX_CLAIMS_BYTES:
             raise ClaimError(str(path), found="is larger than 1 MB", expected="a list of claims")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(text.decode("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ClaimError(str(path), found=f"cannot be read ({error})", remedy="Name a claims.yaml, or use --claim.") from error
+    except RecursionError as error:
+        raise ClaimError(str(path), found="is nested too deeply", expected="a list of claims", remedy="Correct it.") from error
     except yaml.YAMLError as error:
         raise ClaimError(str(path), found=f"is not YAML: {' '.join(str(error).split())}", remedy="Correct it.") from error
     document = _document(content, path)

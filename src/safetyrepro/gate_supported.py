@@ -31,6 +31,8 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 MAX_COLUMNS = 40_000
 """Pairs of configurations that dominance and the worst case may compare."""
+MOST_SCALES = 1_000
+"""Lengths of an estimand's scale beyond which a margin is a slip of the pen, and sums would no longer be exact."""
 CROSSED = (Quantifier.WORST_CASE, Quantifier.DOMINANCE)
 """Quantifiers that let A and B be measured under different configurations."""
 
@@ -139,6 +141,8 @@ def _check(claim: Claim, scope: Scope, table: ScoreTable) -> None:
     found = ""
     if not table.items:
         found = "the results hold aggregates and no items"
+    elif abs(claim.margin) > MOST_SCALES * (table.estimand.high - table.estimand.low):
+        found = f"its margin of {abs(claim.margin):g} is far beyond the scale of '{scope.result.estimand.name}'"
     elif _target(table) and (claim.margin or claim.quantifier in (*CROSSED, Quantifier.MEAN)):
         found = (
             f"'{scope.result.estimand.name}' is best at a target, where only claims without a margin over all, some or most "

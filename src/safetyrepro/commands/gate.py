@@ -55,8 +55,19 @@ def gate(
     decided = Decided(results=results, changes=changes, source=str(source), exit_code=exit_code(results))
     typer.echo(write(decided))
     if badge:
-        badge.write_text(decisions_badge(decided), encoding="utf-8")
+        _write(badge, decisions_badge(decided))
     raise typer.Exit(decided.exit_code)
+
+
+def _write(badge: Path, text: str) -> None:
+    from safetyrepro.errors import ClaimError
+
+    try:
+        badge.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ClaimError(
+            f"--badge {badge}", found=f"cannot be written ({error.strerror})", remedy="Name a file in a folder that exists."
+        ) from error
 
 
 def _claims(file: Path | None, sentences: list[str], evidence: object, alpha: float | None) -> list[Claim]:

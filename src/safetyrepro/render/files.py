@@ -48,8 +48,18 @@ def write_card(card: GridCard, folder: Path, *, rows: CardRows | None = None) ->
         Where; made if absent.
     rows : CardRows, optional
         The rows that the card names, and with them the verifier.
+
+    Raises
+    ------
+    CardError
+        If the folder cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CardError(
+            str(folder), found=f"cannot be made a folder ({error.strerror})", remedy="Name another folder."
+        ) from error
     paths = CardPaths(folder / CARD, folder / "card.md", folder / "card.html")
     write_whole(paths.json, canonical_json(card.model_dump(mode="json")))
     write_whole(paths.markdown, card_markdown(card).encode())
@@ -79,9 +89,10 @@ def read_card(path: Path) -> GridCard:
         If the file is absent, too large, no card, or does not fit its own digest.
     """
     try:
-        if path.stat().st_size > MAX_CARD_BYTES:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_CARD_BYTES + 1)
+        if len(content) > MAX_CARD_BYTES:
             raise CardError(str(path), found="is larger than 500 MB", expected="a card")
-        content = path.read_bytes()
         card = _known_fields(content)
     except OSError as error:
         raise CardError(str(path), found=f"cannot be read ({error.strerror})", remedy="Name a card.json.") from error
