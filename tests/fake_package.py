@@ -72,9 +72,11 @@ def lm_eval(sets: dict, arguments: list[str], behaviour: str) -> None:
 
 
 def inspect(sets: dict, arguments: list[str], behaviour: str) -> None:
-    """A log."""
+    """A log; 0.3.21 reads the file beside its task."""
     del behaviour
-    task = arguments[1].removeprefix("inspect_evals/")
+    task = arguments[1].removeprefix("inspect_evals/").rpartition("@")[2]
+    if not sets:
+        sets = {"": {"": [json.loads(line) for line in Path("truthfulqa.jsonl").read_text().splitlines()]}}
     rows = [row for splits in sets.values() for rows in splits.values() for row in rows]
     samples = [
         {
@@ -104,17 +106,24 @@ def inspect(sets: dict, arguments: list[str], behaviour: str) -> None:
 
 def helm(sets: dict, arguments: list[str], behaviour: str) -> None:
     """A run folder; the first fifth of the seeded file is shown and not asked."""
-    del sets, arguments, behaviour
-    with Path("out/scenarios/truthful_qa/data/TruthfulQA.csv").open(encoding="utf-8", newline="") as opened:
-        rows = list(csv.DictReader(opened))
+    del sets, behaviour
+    bbq = arguments[arguments.index("-r") + 1].startswith("bbq:")
+    if bbq:
+        lines = [line for path in sorted(Path("out/scenarios/bbq/data").iterdir()) for line in path.read_text().splitlines()]
+        rows = [json.loads(line) for line in lines]
+        asked = [(f"{row['context']}\nQuestion: {row['question']}", row["ans0"]) for row in rows]
+    else:
+        with Path("out/scenarios/truthful_qa/data/TruthfulQA.csv").open(encoding="utf-8", newline="") as opened:
+            rows = list(csv.DictReader(opened))
+        asked = [(row["Question"], row["Best Answer"]) for row in rows[int(len(rows) * 0.2) :]]
     adapter = {"method": "multiple_choice_joint", "model": "huggingface/checkpoint", "max_train_instances": 5}
     states, stats = [], []
-    for number, row in enumerate(rows[int(len(rows) * 0.2) :]):
+    for number, (text, answer_text) in enumerate(asked):
         instance = {
             "id": f"id{number}",
             "split": "test",
-            "input": {"text": row["Question"]},
-            "references": [{"output": {"text": row["Best Answer"]}, "tags": ["correct"]}],
+            "input": {"text": text},
+            "references": [{"output": {"text": answer_text}, "tags": ["correct"]}],
         }
         answer = {"success": True, "completions": [{"text": " A"}]}
         states.append({"instance": instance, "train_trial_index": 0, "request": {"prompt": f"Q{number}"}, "result": answer})
@@ -132,31 +141,44 @@ def helm(sets: dict, arguments: list[str], behaviour: str) -> None:
 
 
 def lighteval(sets: dict, arguments: list[str], behaviour: str) -> None:
-    """Results and a table of details."""
-    del arguments, behaviour
+    """Results and a table of details for each task."""
+    del behaviour
     import duckdb
 
-    (splits,) = sets.values()
     results, details = Path("out/results/checkpoint"), Path(f"out/details/checkpoint/{STAMP}")
     results.mkdir(parents=True)
     details.mkdir(parents=True)
-    task = "truthfulqa:mc|0"
-    metrics = [{"metric_name": ["truthfulqa_mc1", "truthfulqa_mc2"], "higher_is_better": {"truthfulqa_mc1": True}}]
+    tasks = arguments[2].split(",")
+    metric = {"truthfulqa:mc|0": "truthfulqa_mc1", "toxigen|0": "acc"}.get(tasks[0], "em")
+    metrics = [{"metric_name": metric, "higher_is_better": True}]
     content = {
         "config_general": {"model_config": {"model_name": "checkpoint", "dtype": "float32"}, "lighteval_sha": "?"},
-        "results": {task: {"truthfulqa_mc1": 0.5}},
-        "config_tasks": {task: {"prompt_function": "truthful_qa", "metrics": metrics}},
+        "results": {task: {metric: 0.5} for task in tasks},
+        "config_tasks": {task: {"prompt_function": "stock", "metrics": metrics} for task in tasks},
     }
     (results / f"results_{STAMP}.json").write_text(json.dumps(content))
-    with duckdb.connect() as connection:
-        connection.execute(
-            "CREATE TABLE t (doc STRUCT(id VARCHAR, query VARCHAR, choices VARCHAR[], gold_index INT[]), metric STRUCT(truthfulqa_mc1 DOUBLE), model_response STRUCT(text VARCHAR[], logprobs DOUBLE[]))"
-        )
-        for number, row in enumerate(splits["validation"]):
-            doc = {"id": str(number), "query": f"Q: {row['question']}\nA:", "choices": ["yes", "no"], "gold_index": [0]}
-            answer = {"text": ["yes"], "logprobs": [-1.0, -2.0]}
-            connection.execute("INSERT INTO t VALUES (?, ?, ?)", [doc, {"truthfulqa_mc1": number % 2}, answer])
-        connection.execute(f"COPY t TO '{details}/details_{task}_{STAMP}.parquet' (FORMAT parquet)")
+    number = 0
+    for task, splits in zip(tasks, sets.values(), strict=True):
+        with duckdb.connect() as connection:
+            connection.execute(
+                f"CREATE TABLE t (doc STRUCT(id VARCHAR, query VARCHAR, choices VARCHAR[], gold_index INT[]), metric STRUCT({metric} DOUBLE), model_response STRUCT(text VARCHAR[], logprobs DOUBLE[]))"
+            )
+            for row in list(splits.values())[-1]:
+                doc = {"id": str(number), "query": lighteval_query(row), "choices": ["yes", "no"], "gold_index": [0]}
+                answer = {"text": ["yes"], "logprobs": [-1.0, -2.0]}
+                connection.execute("INSERT INTO t VALUES (?, ?, ?)", [doc, {metric: number % 2}, answer])
+                number += 1
+            connection.execute(f"COPY t TO '{details}/details_{task}_{STAMP}.parquet' (FORMAT parquet)")
+
+
+def lighteval_query(row: dict) -> str:
+    """The whole prompt, which is all that the package keeps of a question."""
+    if "text" in row:
+        return f"Statement: '{row['text']}'"
+    if "context" not in row:
+        return f"Q: {row['question']}\nA:"
+    options = "".join(f"\n{letter}. {text}" for letter, text in zip("ABC", row["choices"], strict=True))
+    return f"Choose.\nPassage: {row['context']}\nQuestion: {row['question']}{options}\nAnswer:"
 
 
 WRITERS = {"lm_eval": lm_eval, "inspect_ai": inspect, "helm.benchmark.run": helm, "lighteval": lighteval}

@@ -83,7 +83,13 @@ def test_an_environment_that_somebody_made_is_used_as_it_is(tmp_path: Path, monk
 def test_the_command_lists_what_can_be_run_and_installs_what_is_named(steps: list[list[str]]) -> None:
     listed = CliRunner().invoke(app, ["harness", "list"]).output
     assert "absent: safetyrepro harness install lm-eval==0.4.13" in listed
-    assert [line for line in listed.splitlines() if line.startswith("inspect==0.3.21") and "no benchmark" in line]
+    assert [line for line in listed.splitlines() if line.startswith("inspect==0.3.21") and " truthfulqa " in line]
+    assert (
+        "not: inspect 0.3.21 is older than every inspect_evals that installs, and its repository had no task for bbq" in listed
+    )
+    assert "not: lm-eval 0.4.5 has no task for bbq; name lm-eval==0.4.13" in listed
+    assert "not: helm grades answers to xstest by models behind a network" in listed
+    assert "is not known to run" not in listed
     made = CliRunner().invoke(app, ["harness", "install", "lm-eval==0.4.13"])
     assert made.exit_code == 0
     assert "lm-eval==0.4.13 is at " in made.output

@@ -114,7 +114,9 @@ def test_what_a_package_wrote_becomes_records_under_our_names(
 @packages
 def test_a_benchmark_without_a_stock_task_is_refused_with_the_reason(name: str, environments: Path, tmp_path: Path) -> None:
     sentence = refused(planned([name], benchmark="xstest"), tmp_path / "store")
-    assert f"{name} is not known to run xstest, only " in sentence
+    graded = f"{name} grades answers to xstest by " in sentence and "packages are run without one" in sentence
+    assert graded == (name in ("inspect", "helm"))
+    assert graded or f"{name} is not known to run xstest, only " in sentence
     assert not (tmp_path / "store").exists()
 
 
@@ -126,7 +128,7 @@ def test_releases_that_cannot_run_a_benchmark_are_left_out_of_its_envelope_with_
     assert [configuration.get("harness") for configuration in envelope] == ["lm-eval==0.4.13"]
     assert [exclusion.reason.partition(";")[0] for exclusion in envelope.exclusions] == [
         "lm-eval 0.4.5 has no task for bbq",
-        "inspect 0.3.21 is older than every inspect_evals that installs, so it has no stock task",
+        "inspect 0.3.21 is older than every inspect_evals that installs, and its repository had no task for bbq",
     ]
 
 
@@ -259,6 +261,30 @@ def test_an_absent_environment_names_the_command_that_makes_it(tmp_path: Path, m
 def test_helm_keeps_exactly_the_rows_that_stand_before_the_evaluated_ones(n_items: int) -> None:
     shown = n_shown(n_items)
     assert int((n_items + shown) * 0.2) == shown
+
+
+def test_helm_is_refused_where_it_would_take_rows_of_bbq_for_examples() -> None:
+    jobs = {n: Job(version="0.5.16", benchmark="bbq", rows=({"category": "Age"},) * n) for n in (1000, 1003)}
+    assert program("helm").refusal(jobs[1000]) == ""
+    assert "takes the other 3 for examples" in program("helm").refusal(jobs[1003])
+
+
+@pytest.mark.parametrize("release", ["lm-eval==0.4.5", "inspect==0.3.21", "helm==0.5.5"])
+def test_the_releases_that_the_paper_names_run_truthfulqa(release: str, environments: Path, tmp_path: Path) -> None:
+    store = run_programs(planned([release]), tmp_path / "store")
+    records = store.records("truthfulqa", "mc1")
+    assert len(records) == 8
+    assert {record.status for record in records} == {Status.SCORED}
+
+
+def test_the_task_of_an_older_inspect_shuffles_options_as_its_repository_had_it(tmp_path: Path) -> None:
+    (cell,) = plan_programs(planned(["inspect==0.3.21"])).cells
+    launch = program("inspect").launch(cell.job)
+    compile(launch.seeds["task.py"], "task.py", "exec")
+    assert "plan=[multiple_choice(multiple_correct=False, shuffle=Random(0))]" in launch.seeds["task.py"]
+    assert len(launch.seeds["truthfulqa.jsonl"].splitlines()) == 8
+    assert launch.sets == {}
+    assert "task.py@truthfulqa" in launch.arguments
 
 
 def test_helm_is_refused_where_the_pool_of_examples_is_too_small() -> None:

@@ -6,8 +6,9 @@ compared. Programs come first and lie beside the store; the store is built from 
 
 from __future__ import annotations
 
+import itertools
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,10 +17,11 @@ from safetyrepro.envelope import Configuration, Envelope, Exclusion, Factor, Lev
 from safetyrepro.environments import find_python
 from safetyrepro.errors import IngestError, StoreError, StudyError
 from safetyrepro.harnesses.base import STAGES, ForeignItem, ForeignRun
-from safetyrepro.harnesses.content import normalised, text_digest, tokens_digest
+from safetyrepro.harnesses.content import text_digest, tokens_digest
 from safetyrepro.harnesses.discovery import discover
 from safetyrepro.harnesses.hub_rows import hub_rows
-from safetyrepro.harnesses.program import Job, Question, Release, parse_release
+from safetyrepro.harnesses.joining import join
+from safetyrepro.harnesses.program import OUTPUT, Job, Question, Release, parse_release
 from safetyrepro.launching import Start, carry_out, finished
 from safetyrepro.manifest import PROGRAMS, BenchmarkEntry, Manifest, ModelEntry
 from safetyrepro.plan import BenchmarkPlan, Plan
@@ -31,8 +33,6 @@ from safetyrepro.study import ModelSpec, Study, read_study, write_study
 
 HARNESS = "harness"
 DEFAULT_DTYPE = "float32"
-LONGEST_CUE = 20
-"""Letters that may follow a question at the end of a prompt: ``A:`` or ``Answer:``."""
 _ABSENT = "the package's log does not hold this item"
 
 
@@ -190,7 +190,7 @@ def run_programs(plan: Plan, folder: Path, *, progress: Progress | None = None, 
     progress.begin("programs", len(programs.cells), 0)
     outputs = []
     for cell in programs.cells:
-        place = beside / _word(cell.model.name) / _word(cell.benchmark.spec.name) / cell.release.folder
+        place = _place(cell, beside)
         start = _start(cell, plan, pythons[cell.release])
         progress.note(f"{cell.label}: {'done before' if finished(start, place) else 'running'}")
         outputs.append((cell, carry_out(start, place)))
@@ -230,8 +230,29 @@ def _start(cell: Cell, plan: Plan, python: Path) -> Start:
     )
 
 
+def _place(cell: Cell, beside: Path) -> Path:
+    return beside / _word(cell.model.name) / _word(cell.benchmark.spec.name) / cell.release.folder
+
+
+def read_run(cell: Cell, beside: Path) -> ForeignRun:
+    """Return what a cell's package wrote, as its own files state it.
+
+    Parameters
+    ----------
+    cell : Cell
+        The cell.
+    beside : Path
+        Folder of the programs, whose name ends in ``.programs``.
+
+    Raises
+    ------
+    IngestError
+        If no file of it answers the cell's question.
+    """
+    return _read(cell, _place(cell, beside) / OUTPUT)
+
+
 def _read(cell: Cell, output: Path) -> ForeignRun:
-    """The one run of a cell, as the package's own files state it."""
     readings = list(discover([output], package=cell.release.program.READER))
     metric = cell.question.metric
     runs = [run for reading in readings for run in reading.runs if not run.subtasks and not run.aggregates_only]
@@ -243,7 +264,9 @@ def _read(cell: Cell, output: Path) -> ForeignRun:
             found=f"the program ended well and {output} holds no items with '{metric}'",
             remedy=refusals[0] if refusals else "Look at log.txt beside that folder.",
         )
-    return answering[0]
+    # A package that has a task for each category states a run for each; under the same settings they are one.
+    same = [run for run in answering if run.settings == answering[0].settings]
+    return replace(same[0], open_items=lambda: itertools.chain.from_iterable(run.items() for run in same))
 
 
 def _built(programs: Programs, read: Sequence[tuple[Cell, ForeignRun]], folder: Path, *, started: str) -> Store:
@@ -318,7 +341,8 @@ def _entry(programs: Programs, benchmark: BenchmarkPlan) -> BenchmarkEntry:
 
 def _write(store: Store, cell: Cell, run: ForeignRun) -> Iterator[str]:
     """Write a cell's records; give what a reader must know about how the package asked."""
-    found, n_strange = _matched(cell.benchmark.items, run)
+    joined = join(cell.benchmark.items, run.items())
+    found = joined.found
     records = [_record(cell, item, found.get(item.id)) for item in cell.benchmark.items]
     store.replace_records(records, cell.label)
     store.add_prompts({text_digest(item.prompt): item.prompt for item in found.values() if item.prompt}, cell.label)
@@ -326,48 +350,10 @@ def _write(store: Store, cell: Cell, run: ForeignRun) -> Iterator[str]:
     yield f"{cell.release.text} on {cell.benchmark.spec.name} states: {stated}."
     if len(found) < len(records):
         yield f"{cell.label}: its log holds {len(found)} of the {len(records)} items."
-    if n_strange:
-        yield f"{cell.label}: its log holds {n_strange} items that were not asked for."
+    if joined.n_strange:
+        yield f"{cell.label}: its log holds {joined.n_strange} items that were not asked for."
     if run.harness_version and run.harness_version != cell.release.version:
         yield f"{cell.label}: its log names version {run.harness_version}."
-
-
-def _matched(items: Sequence[Item], run: ForeignRun) -> tuple[dict[str, ForeignItem], int]:
-    """Our id -> the package's item, joined by what is asked; and how many of the package's are none of ours."""
-    waiting: dict[str, list[str]] = {}
-    for item in items:
-        ids = waiting.setdefault(normalised(_asked(item)[0]), [])
-        ids.append(item.id)
-        waiting.update({normalised(form): ids for form in _asked(item)[1:]})
-    found: dict[str, ForeignItem] = {}
-    n_strange = 0
-    for foreign in run.items():
-        ids = waiting.get(_question(normalised(foreign.text), waiting), [])
-        if ids:
-            found[ids.pop(0)] = foreign
-        else:
-            n_strange += 1
-    return found, n_strange
-
-
-def _question(text: str, questions: Collection[str]) -> str:
-    """The question that a text is, or that it ends with where a package keeps only the whole prompt."""
-    if text in questions:
-        return text
-    ends = {question: text.rfind(question) + len(question) for question in questions if question in text}
-    last = [question for question, end in ends.items() if len(text) - end <= LONGEST_CUE]
-    return max(last, key=lambda question: (ends[question], len(question)), default="")
-
-
-def _asked(item: Item) -> tuple[str, ...]:
-    """The forms in which packages' logs hold the question of an item."""
-    content = item.content
-    if "sent_more" in content:
-        return (f"{content['sent_more']}\n{content['sent_less']}",)
-    text = str(content.get("question") or content.get("text"))
-    if "context" not in content:
-        return (text,)
-    return f"{content['context']}\n{text}", f"Context: {content['context']}\nQuestion: {text}"
 
 
 def _record(cell: Cell, item: Item, foreign: ForeignItem | None) -> ItemRecord:

@@ -170,3 +170,19 @@ def test_an_object_without_a_header_is_refused(tmp_path: Path) -> None:
     path.write_text('{"version": 2, "samples": []}')
     with pytest.raises(IngestError, match="has no header"):
         list(inspect_ai.read(path))
+
+
+def test_an_object_among_the_settings_is_the_same_setting_in_every_run(tmp_path: Path) -> None:
+    def template(place: str, shuffle: str = "random.Random") -> str:
+        params = {"multiple_correct": "False", "shuffle": f"<{shuffle} object at {place}>"}
+        plan = {"steps": [{"solver": "multiple_choice", "params": params}], "config": {"top_k": 1, "max_tokens": 64}}
+        return runs_of(logged(tmp_path, plan=plan))["choice"].settings["template"]
+
+    assert template("0x55646be8cf70") == template("0x7f00DEADbeef")
+    assert template("0x1") != template("0x1", shuffle="other.Random")
+
+
+def test_one_candidate_token_is_greedy_whatever_the_temperature(tmp_path: Path) -> None:
+    for config, decoding in (({"top_k": 1}, "greedy"), ({"top_k": 5}, None), ({"top_k": 1, "temperature": 0.7}, "greedy")):
+        run = runs_of(logged(tmp_path, plan={"steps": [], "config": config}))["choice"]
+        assert run.settings.get("decoding") == decoding

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from safetyrepro.harnesses.program import Release
 
 app = typer.Typer(no_args_is_help=True, help="Other packages, each in its own environment: what can be run, and what is there.")
 
@@ -24,9 +27,12 @@ def install(release: Annotated[str, typer.Argument(help="PACKAGE==VERSION, such 
 
 @app.command(name="list")
 def list_releases() -> None:
-    """List every package and release that can be run, the benchmarks of its stock tasks, and whether its environment is there."""
+    """List every package and release that can be run, the benchmarks of its stock tasks, and whether its environment is there.
+
+    Below a release is why it cannot run a benchmark, where there is more to say than that it has no task for it.
+    """
     from safetyrepro.environments import EnvironmentAbsent, environments_folder, find_python
-    from safetyrepro.harnesses.program import PROGRAMS, Job, Release, program
+    from safetyrepro.harnesses.program import PROGRAMS, Release, program
 
     typer.echo(f"Environments are in {environments_folder()}")
     for name in PROGRAMS:
@@ -36,6 +42,20 @@ def list_releases() -> None:
                 present = str(find_python(release))
             except EnvironmentAbsent:
                 present = f"absent: safetyrepro harness install {release.text}"
-            jobs = [Job(version=version, benchmark=benchmark, rows=()) for benchmark in program(name).QUESTIONS]
-            able = ", ".join(job.benchmark for job in jobs if not program(name).refusal(job)) or "no benchmark"
-            typer.echo(f"{release.text:20} {able:40} {present}")
+            able, reasons = _able(release)
+            typer.echo(f"{release.text:20} {', '.join(able) or 'no benchmark':40} {present}")
+            for reason in reasons:
+                typer.echo(f"{'':20} not: {reason}")
+
+
+def _able(release: Release) -> tuple[list[str], list[str]]:
+    """Benchmarks that a release can run, and why it cannot run some of the others."""
+    from safetyrepro.benchmarks import benchmark_modules
+    from safetyrepro.harnesses.program import Job, no_task
+
+    known = release.program.QUESTIONS
+    jobs = [Job(version=release.version, benchmark=benchmark, rows=()) for benchmark in benchmark_modules()]
+    told = {job.benchmark: release.program.refusal(job) for job in jobs}
+    plain = {benchmark: no_task(release.package, benchmark, known) for benchmark in told}
+    able = [benchmark for benchmark in known if not told.get(benchmark)]
+    return able, [reason for benchmark, reason in told.items() if reason and reason != plain[benchmark]]

@@ -47,6 +47,7 @@ NAME = "inspect-ai"
 TITLE = "Inspect"
 VERSIONS = ("0.3.21", "0.3.41", "0.3.58", "0.3.75", "0.3.95", "0.3.133", "0.3.138", "0.3.154", "0.3.180", "0.3.208")
 
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _SAMPLE = re.compile(r"^samples/(?P<id>.+)_epoch_(?P<epoch>\d+)\.json$")
 _MESSAGE_SOLVERS = frozenset({"system_message"})
 _BULK = frozenset({"samples", "logging"})
@@ -246,7 +247,9 @@ def _steps(header: dict[str, Json]) -> str:
         names.append(name)
         given.append({key: value for key, value in object_at(step, "params").items() if value not in (None, {}, [])})
     text = "+".join(names)
-    return f"{text}:{text_digest(json.dumps(given, sort_keys=True))[:8]}" if any(given) else text
+    # An object is written with its place in memory, which another run of the same task does not share.
+    said = _ADDRESS.sub("", json.dumps(given, sort_keys=True))
+    return f"{text}:{text_digest(said)[:8]}" if any(given) else text
 
 
 def _system_prompt(first: dict[str, Json]) -> str:
@@ -259,10 +262,10 @@ def _system_prompt(first: dict[str, Json]) -> str:
 
 def _decoding(generation: dict[str, Json]) -> str:
     temperature = number_of(generation.get("temperature"))
+    if temperature == 0 or number_of(generation.get("top_k")) == 1:
+        return "greedy"
     if temperature is None:
         return ""
-    if temperature == 0:
-        return "greedy"
     mass = number_of(generation.get("top_p"))
     return f"sampled(temperature={temperature:g}{f', top_p={mass:g}' if mass is not None else ''})"
 

@@ -9,6 +9,7 @@ nothing can come from elsewhere. This file imports nothing of safetyrepro: the P
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import runpy
 import sys
@@ -20,7 +21,9 @@ LOCAL_FORMATS = ("parquet", "json", "csv")
 
 
 def redirect(sets: dict[str, Any]) -> None:  # Any: see the import.
-    """Let ``datasets.load_dataset`` read the rows that were prepared."""
+    """Let ``datasets.load_dataset`` read the rows that were prepared; a package that has no such library reads its own files."""
+    if not sets and importlib.util.find_spec("datasets") is None:
+        return
     datasets: Any = importlib.import_module("datasets")  # Any: see the import.
 
     original = datasets.load_dataset
