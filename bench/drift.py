@@ -5,8 +5,8 @@
 NAMEs are lm-eval, inspect, helm, lighteval; none is all. With ``--install`` each newest release is installed by pip into an environment
 of its own below DIR; without it the environments that lie there are used. Each package runs as a program, offline, on ten questions
 about invented things, with the toy checkpoint tiny-llama. What a reader of ours finds in its files is compared with the record: the
-version, the factors and their levels, what is not disclosed, the questions, the number of items, and the names in the files. ``--record``
-writes what was found as the new record.
+version, the libraries that pip chose for it, the factors and their levels, what is not disclosed, the questions, the number of items, and
+the names in the files. ``--record`` writes what was found as the new record.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from safetyrepro.harnesses.discovery import discover
 ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINT = ROOT / "src" / "safetyrepro" / "quickstart" / "checkpoints" / "tiny-llama"
 LIMIT_SECONDS = 1200.0
+LIBRARIES = ("inspect-evals", "torch", "transformers", "tokenizers", "datasets", "huggingface-hub", "numpy", "pyarrow")
+"""Libraries whose release can change what a package sends, though the package's own does not change."""
 THINGS = ("lake", "tower", "bread", "market", "stone", "lamp", "boat", "bell", "kite", "stool")
 ROWS = [
     {
@@ -247,10 +249,10 @@ def facts(name: str, environment: Path, out: Path) -> dict[str, Any]:
     readings = list(discover([out]))
     runs = [run for reading in readings for run in reading.runs]
     items = [item for run in runs for item in run.items()]
-    code = f"import importlib.metadata as m; print(m.version({PACKAGES[name].module!r}))"
-    installed = subprocess.run([str(environment / "bin" / "python"), "-c", code], capture_output=True, text=True, check=True)
+    versions = versions_in(environment)
     return {
-        "installed": installed.stdout.strip(),
+        "installed": versions[_plain_name(PACKAGES[name].module)],
+        "with": {library: versions[library] for library in LIBRARIES if library in versions},
         "stated version": sorted({str(run.harness_version) for run in runs}),
         "files refused": sorted(
             str(reading.refusal) for reading in readings if reading.refusal is not None and reading.harness
@@ -266,6 +268,18 @@ def facts(name: str, environment: Path, out: Path) -> dict[str, Any]:
         },
         "names in the files": _names(out),
     }
+
+
+def versions_in(environment: Path) -> dict[str, str]:
+    """Every distribution of an environment with its version."""
+    code = "import importlib.metadata as m, json; print(json.dumps([[d.name, d.version] for d in m.distributions()]))"
+    said = subprocess.run([str(environment / "bin" / "python"), "-c", code], capture_output=True, text=True, check=True)
+    # What stands behind the plus says which device a build is for, which is the machine's and not the release's.
+    return {_plain_name(name): version.partition("+")[0] for name, version in json.loads(said.stdout)}
+
+
+def _plain_name(distribution: str) -> str:
+    return distribution.lower().replace("_", "-")
 
 
 def _plain(level: str) -> str:
@@ -315,10 +329,10 @@ def main(given: argparse.Namespace) -> int:
     found, failed = {}, False
     with tempfile.TemporaryDirectory() as scratch:
         for name in given.names or PACKAGES:
-            environment = environment_of(name, given.environments.resolve(), install=given.install)
             try:
+                environment = environment_of(name, given.environments.resolve(), install=given.install)
                 out = run(name, environment, (given.work or Path(scratch)).resolve() / name)
-            except (RuntimeError, subprocess.TimeoutExpired) as error:
+            except (RuntimeError, subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
                 print(f"{name}: did not run: {error}", flush=True)
                 failed = True
                 continue
