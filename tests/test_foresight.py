@@ -216,6 +216,7 @@ def test_tokens_of_a_plan_are_those_of_a_probe_where_the_tokenizer_is_at_hand(
     assert "~" not in printed
 
     monkeypatch.setattr(costing, "LARGEST_TEXT", 300)
+    monkeypatch.setattr(costing, "PART_TEXT", 300)
     for part, whole in zip(plan_costs(plan, encoders), costs, strict=True):
         assert (part.tokens_by, part.tokens_limit) == (TokensBy.PART, None)
         assert part.tokens_naive == pytest.approx(whole.tokens_naive, rel=0.25)

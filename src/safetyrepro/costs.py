@@ -15,8 +15,8 @@ from safetyrepro.plan import BenchmarkPlan, LoadPlan, Plan, cell_requests
 from safetyrepro.records import Request
 
 CHARACTERS_PER_TOKEN = 4
-LARGEST_TEXT = 4_000_000
-"""Characters of one benchmark's requests that a plan tokenizes; of more, a part of that size, spread over them, stands for the rest."""
+LARGEST_TEXT, PART_TEXT = 2_000_000, 400_000
+"""Characters of one benchmark's requests that a plan tokenizes whole; of more, a part of the second size, spread over them, stands for all."""
 Encoders = Mapping[str, EncoderAtHand]
 """Name of a model -> what tokenizes for it, for models whose tokenizer is at hand."""
 
@@ -72,18 +72,21 @@ def plan_costs(plan: Plan, encoders: Encoders | None = None) -> tuple[BenchmarkC
     encoders : mapping of model name to EncoderAtHand, optional
         What tokenizes; the tokens of a model that is not in it are estimated as characters / 4.
     """
-    counted: dict[Hashable, BenchmarkCost] = {}
-    costs = []
-    for load in plan.loads:
-        encoder = (encoders or {}).get(load.model.name)
-        for benchmark in plan.benchmarks:
-            # Requests depend on a model through its safety prompt and its tokenizer only, so loads that share them are counted once.
+    found: dict[tuple[str, str], BenchmarkCost] = {}
+    for benchmark in plan.benchmarks:
+        # Requests depend on a model through its safety prompt, tokens through its tokenizer: loads that share them are counted once.
+        asked: dict[Hashable, dict[Request, int]] = {}
+        counted: dict[Hashable, BenchmarkCost] = {}
+        for load in plan.loads:
+            encoder = (encoders or {}).get(load.model.name)
+            same = (load.model.safety_prompt, plan.configurations(load, benchmark))
             tokenizer = load.model.name if encoder is not None else ""
-            same = (benchmark.spec.name, load.model.safety_prompt, tokenizer, plan.configurations(load, benchmark))
-            if same not in counted:
-                counted[same] = _cost(plan, load, benchmark, encoder)
-            costs.append(dataclasses.replace(counted[same], model=load.label))
-    return tuple(costs)
+            if same not in asked:
+                asked[same] = _wanted(plan, load, benchmark)
+            if (same, tokenizer) not in counted:
+                counted[same, tokenizer] = _cost(plan, load, benchmark, asked[same], encoder)
+            found[load.label, benchmark.spec.name] = dataclasses.replace(counted[same, tokenizer], model=load.label)
+    return tuple(found[load.label, benchmark.spec.name] for load in plan.loads for benchmark in plan.benchmarks)
 
 
 def fed(entry: Encoded) -> Scorable:
@@ -91,14 +94,22 @@ def fed(entry: Encoded) -> Scorable:
     return Scorable(entry.context_ids + (entry.continuation_ids or (0,)), max(1, len(entry.continuation_ids)))
 
 
-def _cost(plan: Plan, load: LoadPlan, benchmark: BenchmarkPlan, encoder: EncoderAtHand | None) -> BenchmarkCost:
-    configurations = plan.configurations(load, benchmark)
-    stages = {factor.name: factor.stage for factor in benchmark.envelope.factors}
-    before_score = [name for name, stage in stages.items() if stage is not Stage.SCORE]
+def _wanted(plan: Plan, load: LoadPlan, benchmark: BenchmarkPlan) -> dict[Request, int]:
+    """Request -> how many cells ask it of an item."""
     wanted: dict[Request, int] = {}
+    configurations = plan.configurations(load, benchmark)
     for _, _, requests in cell_requests(benchmark, configurations, benchmark.examples(load.model)):
         for request in requests:
             wanted[request] = wanted.get(request, 0) + 1
+    return wanted
+
+
+def _cost(
+    plan: Plan, load: LoadPlan, benchmark: BenchmarkPlan, wanted: Mapping[Request, int], encoder: EncoderAtHand | None
+) -> BenchmarkCost:
+    configurations = plan.configurations(load, benchmark)
+    stages = {factor.name: factor.stage for factor in benchmark.envelope.factors}
+    before_score = [name for name, stage in stages.items() if stage is not Stage.SCORE]
     found = _tokens(list(wanted), encoder)
     return BenchmarkCost(
         model=load.label,
@@ -138,7 +149,7 @@ def _tokens(requests: Sequence[Request], encoder: EncoderAtHand | None) -> _Toke
     if encoder is None:
         sizes, by = {request: size // CHARACTERS_PER_TOKEN + 1 for request, size in characters.items()}, TokensBy.CHARACTERS
     else:
-        part = requests[:: -(-total // LARGEST_TEXT)]
+        part = requests[:: -(-total // PART_TEXT)]
         rate = sum(len(fed(entry).ids) for entry in encoder.encoder.encode(part)) / sum(characters[one] for one in part)
         sizes, by = {request: round(size * rate) for request, size in characters.items()}, TokensBy.PART
     return _Tokens(sizes=sizes, n_different=len(requests), different=sum(sizes.values()), limit=None, by=by)
