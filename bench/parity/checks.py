@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 LM_EVAL = "lm-evaluation-harness"
 INSPECT_EVALS = "inspect_evals"
@@ -155,7 +155,7 @@ def _letters(template: str, shots: str, order: str) -> dict[str, str]:
     return {"template": template, "shots": shots, "order": order, "scoring": "letter_token"}
 
 
-HELM_CHECKS = (
+_HELM_LETTERS = (
     _helm("bbq-5", f"bbq:subject=all,{_JOINT}", "bbq", _HELM_BBQ, _letters("helm_letters", "5", "as_listed"), _BBQ_FILES),
     _helm(
         "bbq-0",
@@ -189,6 +189,10 @@ HELM_CHECKS = (
         _letters("helm_letters", "0", "helm_rotation"),
         _TRUTH_FILE,
     ),
+)
+HELM_CHECKS = (
+    *_HELM_LETTERS,
+    *(replace(check, name=check.name.replace("0.5.16", "0.5.5"), version="0.5.5") for check in _HELM_LETTERS),
     _helm(
         "xstest",
         "xstest",

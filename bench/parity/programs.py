@@ -84,7 +84,8 @@ def redirected(python: Path, sets: Mapping[str, Any], module: str, arguments: Se
     """Run a package's module behind `safetyrepro.harnesses.redirected`."""
     rows = folder / "rows.json"
     rows.write_text(json.dumps(sets), encoding="utf-8")
-    run_program([str(python), str(Path(redirection.__file__).resolve()), str(rows), module, *arguments], folder)
+    # Alone (-I): the folder of that file has modules called as the packages are.
+    run_program([str(python), "-I", str(Path(redirection.__file__).resolve()), str(rows), module, *arguments], folder)
 
 
 def lm_eval(

@@ -17,6 +17,7 @@ LM_EVAL_VERSION = "0.4.13"
 LM_EVAL_PAPER_VERSION = "0.4.5"
 INSPECT_EVALS_VERSION = "0.26.0"
 HELM_VERSION = "0.5.16"
+HELM_PAPER_VERSION = "0.5.5"
 LIGHTEVAL_VERSION = "0.13.0"
 
 
@@ -48,6 +49,12 @@ def _inspect_evals(file: str, **levels: tuple[str, ...]) -> Checked:
 
 def _helm(file: str, **levels: tuple[str, ...]) -> Checked:
     source = Source(package="helm", version=HELM_VERSION, file=file, evidence=Evidence.CHECKED)
+    return Checked(source=source, levels=levels)
+
+
+def _helm_then(file: str, **levels: tuple[str, ...]) -> Checked:
+    """The release that the paper names: its client sends the text as it stands, also where the model has a chat template."""
+    source = Source(package="helm", version=HELM_PAPER_VERSION, file=file, evidence=Evidence.CHECKED)
     return Checked(source=source, levels=levels)
 
 
@@ -83,6 +90,12 @@ CHECKED: Mapping[str, tuple[Checked, ...]] = {
             order=("helm_rotation",),
             shots=("0", "5"),
         ),
+        _helm_then(
+            "benchmark/scenarios/truthful_qa_scenario.py",
+            template=("helm_letters",),
+            order=("helm_rotation",),
+            shots=("0", "5"),
+        ),
         _lighteval(
             "tasks/tasks/truthfulqa.py",
             template=_CLOZE,
@@ -101,6 +114,12 @@ CHECKED: Mapping[str, tuple[Checked, ...]] = {
         ),
         _inspect_evals("bbq/bbq.py", template=("inspect_letters",), order=("as_listed",), shots=("0",)),
         _helm(
+            "benchmark/scenarios/bbq_scenario.py",
+            template=("helm_letters", "helm_single_letter"),
+            order=("as_listed",),
+            shots=("0", "5"),
+        ),
+        _helm_then(
             "benchmark/scenarios/bbq_scenario.py",
             template=("helm_letters", "helm_single_letter"),
             order=("as_listed",),
