@@ -30,6 +30,7 @@ from safetyrepro.study import parse_study, read_study
 ROOT = Path(__file__).resolve().parents[1]
 QUICKSTART = ROOT / "src" / "safetyrepro" / "quickstart"
 RUNNABLE = [(name, benchmark) for name in PROGRAMS for benchmark in program(name).QUESTIONS]
+EVERY_RELEASE = [Release(name, version) for name in PROGRAMS for version in program(name).RELEASES]
 packages = pytest.mark.parametrize("name", list(PROGRAMS))
 pairs = pytest.mark.parametrize(("name", "benchmark"), RUNNABLE)
 
@@ -321,14 +322,14 @@ def test_the_shipped_study_names_releases_that_can_run_it() -> None:
 
 
 @pytest.mark.long
-@packages
-def test_the_real_package_runs_on_a_toy(name: str, tmp_path: Path) -> None:
-    release = Release(name, program(name).RELEASES[0])
+@pytest.mark.parametrize("release", EVERY_RELEASE, ids=lambda release: release.text)
+def test_the_real_package_runs_on_a_toy(release: Release, tmp_path: Path) -> None:
     try:
         find_python(release)
     except SafetyReproError as error:
         pytest.skip(error.sentence)
-    store = run_programs(planned([release.text], n_items=4), tmp_path / "store")
+    engine = {"device": "cpu", "program_seconds": 600}
+    store = run_programs(planned([release.text], n_items=4, engine=engine), tmp_path / "store")
     records = store.records("truthfulqa", "mc1")
     assert len(records) == 4
     assert Status.UNKNOWN not in {record.status for record in records}
