@@ -75,5 +75,5 @@ class ReadPage(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
     def text(self) -> str:
-        """Everything that is read, styles left out, with single blanks."""
-        return " ".join(" ".join(data for tag, data in self.texts if tag != "style").split())
+        """Everything that is read, styles and scripts left out, with single blanks."""
+        return " ".join(" ".join(data for tag, data in self.texts if tag not in ("style", "script")).split())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import itertools
 import random
 import re
@@ -15,7 +17,7 @@ from render.made import ReadPage, card_of, random_rows
 from safetyrepro.card import GridCard
 from safetyrepro.render.files import read_card, write_card
 from safetyrepro.render.markdown import card_markdown
-from safetyrepro.render.page import card_page
+from safetyrepro.render.page import card_page, page_script
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -69,16 +71,25 @@ def test_the_page_has_one_title_a_language_and_headings_without_gaps(page: ReadP
     assert all(deeper - before <= 1 for before, deeper in itertools.pairwise(depths))
 
 
-def test_nothing_runs_and_nothing_is_fetched(page: ReadPage):
-    assert not {"script", "iframe", "object", "embed", "form", "img", "video", "audio", "base"} & {tag for tag, _ in page.tags}
+def test_only_the_pages_own_script_may_run_and_nothing_is_fetched(card: GridCard, page: ReadPage):
+    assert not {"iframe", "object", "embed", "form", "img", "video", "audio", "base"} & {tag for tag, _ in page.tags}
     for _, attributes in page.tags:
         assert not [name for name in attributes if name.startswith("on") or name in ("src", "srcset", "action", "background")]
         assert attributes.get("href", "#").startswith(("#", "data:,"))
     style = "".join(data for tag, data in page.texts if tag == "style")
     assert "url(" not in style
     assert "@import" not in style
-    assert "default-src 'none'" in next(
-        meta["content"] for meta in page.named("meta") if "Content-Security-Policy" in meta.values()
+    policy = next(meta["content"] for meta in page.named("meta") if "Content-Security-Policy" in meta.values())
+    assert "default-src 'none'" in policy
+    digest = base64.b64encode(hashlib.sha256(page_script().encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in policy
+    assert [attributes.get("type", "") for attributes in page.named("script")] == ["application/json", ""]
+    assert card_page(card).count(page_script()) == 1
+
+
+def test_the_script_asks_nothing_of_the_network_and_makes_no_markup_of_text():
+    assert not re.search(
+        r"</script|fetch\(|XMLHttp|import\(|innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", page_script()
     )
 
 
@@ -153,7 +164,9 @@ def test_a_foreign_text_is_shown_as_text_wherever_it_stands(tmp_path: Path, host
     read = ReadPage(card_page(card))
 
     assert read.faults == []
-    assert not {"script", "img"} & {tag for tag, _ in read.tags}
+    assert not {"img"} & {tag for tag, _ in read.tags}
+    assert len(read.named("script")) == 2
+    assert "<" not in "".join(data for tag, data in read.texts if tag == "script" and data.startswith("{"))
     assert len(read.named("style")) == 1
     assert "7000021" not in read.text()
     assert not set("\x1b\x07\u202e") & set(card_page(card))

@@ -36,6 +36,13 @@ def _visible(letter: str) -> str:
     return letter if unicodedata.category(letter)[0] != "C" else "\N{REPLACEMENT CHARACTER}"
 
 
+def code_parts(text: str) -> list[tuple[str, bool]]:
+    """A text cut at its backquotes: each part, and whether it stood between two of them."""
+    parts = text.split("`")
+    closed = len(parts) % 2 == 1
+    return [(part, closed and place % 2 == 1) for place, part in enumerate(parts if closed else [text]) if part]
+
+
 def markdown_text(text: str, limit: int = LIMIT) -> str:
     """A foreign text as Markdown that renders as just that text: no markup, no link, no HTML."""
     escaped = _SPECIAL.sub(r"\\\1", inert(text, limit))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from safetyrepro.alike import alike_text
 from safetyrepro.analysis import BenchmarkAnalysis
-from safetyrepro.card import BenchmarkCard, CellCard, GridCard, cell_fields
+from safetyrepro.card import BenchmarkCard, CellCard, GridCard, cell_fields, levels_alike
 from safetyrepro.inference import BenchmarkInference
 from safetyrepro.manifest import PROGRAMS
 from safetyrepro.render.text import counted
@@ -83,6 +84,14 @@ def shown_benchmarks(card: GridCard) -> tuple[Shown, ...]:
 def _shown(card: GridCard, entry: BenchmarkCard) -> Shown:
     result = card.analysis.benchmarks[entry.name]
     return Shown(entry, result, card.analysis.support.get(entry.name), contested(result.pairs))
+
+
+def alike_sentence(entry: BenchmarkCard) -> str:
+    """Levels that changed nothing that some model was asked; said of every model at once where it is so of all, empty where of none."""
+    told = {model: alike_text(levels) for model, levels in levels_alike(entry).items()}
+    if len(set(told.values())) <= 1:
+        return next(iter(told.values()), "")
+    return "; ".join(f"{model}: {text}" for model, text in told.items() if text)
 
 
 def contested(pairs: Sequence[Verdict]) -> tuple[Verdict, ...]:
