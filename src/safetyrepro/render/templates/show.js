@@ -23,7 +23,7 @@ const el = (name, attributes = {}, ...children) => {
   for (const [key, value] of Object.entries(attributes)) {
     if (value !== false) node.setAttribute(key, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child !== ""));
+  node.append(...children.flat(Infinity).filter((child) => child !== ""));
   return node;
 };
 const minus = (text) => text.replace("-", "\u2212");
