@@ -12,7 +12,8 @@ from jsonschema import Draft202012Validator
 from builders import REVERSAL, write_table
 from safetyrepro.alike import alike_text
 from safetyrepro.analysis import analyze
-from safetyrepro.card import CARD_FIELDS, GridCard, card_digest, cell_fields, levels_alike, make_card, most_distinct_runs
+from safetyrepro.card import GridCard, card_digest, levels_alike, make_card, most_distinct_runs
+from safetyrepro.card_fields import CARD_FIELDS, cell_fields
 from safetyrepro.envelope import Configuration, Factor, Level, Stage
 from safetyrepro.errors import CardError
 from safetyrepro.ingest import ingest_table

@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from builders import REVERSAL, write_table
 from made_cards import made_card
-from safetyrepro.card import CARD_FIELDS, GridCard
+from safetyrepro.card import GridCard
+from safetyrepro.card_fields import CARD_FIELDS
 from safetyrepro.cli import app
 from safetyrepro.errors import CardError
 from safetyrepro.ingest import ingest_table

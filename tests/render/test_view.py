@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from builders import REVERSAL
 from render.made import card_of, random_rows
 from render.verdicts import DIFFERENCES, verdict_of
-from safetyrepro.card import CARD_FIELDS
+from safetyrepro.card_fields import CARD_FIELDS
 from safetyrepro.render.view import (
     MAX_DRAWN_PAIRS,
     answer,

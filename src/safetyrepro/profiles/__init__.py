@@ -11,7 +11,8 @@ from typing import Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from safetyrepro.card import CARD_FIELDS, GridCard, cell_fields
+from safetyrepro.card import GridCard
+from safetyrepro.card_fields import CARD_FIELDS, cell_fields
 from safetyrepro.errors import CardError
 from safetyrepro.manifest import NOT_RECORDED
 from safetyrepro.study import Document

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from safetyrepro.alike import alike_text
 from safetyrepro.analysis import BenchmarkAnalysis
-from safetyrepro.card import BenchmarkCard, CellCard, GridCard, cell_fields, levels_alike
+from safetyrepro.card import BenchmarkCard, CellCard, GridCard, levels_alike
+from safetyrepro.card_fields import cell_fields
 from safetyrepro.inference import BenchmarkInference
 from safetyrepro.manifest import PROGRAMS
 from safetyrepro.render.text import counted
