@@ -135,15 +135,15 @@ def test_what_is_missing_is_named_with_the_command_that_runs_it():
     assert result.remedy == "Run what is missing: safetyrepro run study.yaml"
 
 
-def two_estimands(*, narrow: int) -> Analysis:
-    """Two configurations per level of g; the second estimand has a score only where g is below `narrow`."""
+def two_estimands(*, narrow: int, level: str = "xy") -> Analysis:
+    """Two configurations per level of g; the second estimand has a score only where g is below `narrow` and f is one of `level`."""
     envelope = grid_envelope(4)
     rows = [
         scored(model, member.digest, name, value=0.5 + 0.25 * (model == "a"))
         for name in ("score", "other")
         for model in "ab"
         for c, member in enumerate(envelope.configurations)
-        if name == "score" or c // 2 < narrow
+        if name == "score" or (c // 2 < narrow and "xy"[c % 2] in level)
     ]
     entry = BenchmarkEntry(
         name="bench", estimands=tuple(replace(estimand(), name=name) for name in ("score", "other")), envelope=envelope
@@ -178,6 +178,12 @@ def test_what_was_run_and_has_no_such_score_is_not_to_be_run_again_but_the_claim
     assert (wide.decision, wide.because) == (Decision.UNDETERMINED, "not covered")
     assert wide.remedy == "2 of these 2 were run and give no 'other': narrow the claim with 'where g=0'."
     assert (narrow.decision, narrow.because) == (Decision.HOLDS, "")
+
+
+def test_a_claim_is_narrowed_by_as_many_factors_as_it_takes():
+    wide = decide([claim(estimand="other")], two_estimands(narrow=1, level="y"), NO_TESTER)[0]
+
+    assert wide.remedy == "3 of these 3 were run and give no 'other': narrow the claim with 'where g=0 and f=y'."
 
 
 def test_a_score_that_exists_nowhere_has_no_condition_to_narrow_to():

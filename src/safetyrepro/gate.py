@@ -73,11 +73,16 @@ def _narrowing(result: ClaimResult, scope: Scope) -> ClaimResult:
 
 
 def _telling_apart(scored: Sequence[Settings], others: Sequence[Settings]) -> str:
-    """The first condition on one factor that all of the first meet and none of the others; empty where there is none."""
+    """Conditions that all of the first meet and none of the others, one where one does it; empty where there are none."""
+    found = {}
     for name in dict.fromkeys(name for settings in scored for name in settings):
         levels = dict.fromkeys(settings.get(name, "") for settings in scored)
-        if "" not in levels and not any(settings.get(name) in levels for settings in others):
-            return f"{name}={','.join(levels)}"
+        if "" not in levels and any(settings.get(name) not in levels for settings in others):
+            found[name] = levels
+    wanted = [{name: levels} for name, levels in found.items()] + [found]
+    for conditions in wanted:
+        if not any(all(settings.get(name) in levels for name, levels in conditions.items()) for settings in others):
+            return " and ".join(f"{name}={','.join(levels)}" for name, levels in conditions.items())
     return ""
 
 
