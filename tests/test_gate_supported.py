@@ -11,6 +11,7 @@ import pytest
 from builders import estimand
 from claim_grids import MemoryStore, grid_store, item_store
 from safetyrepro.analysis import AnalysisOptions, analyze, score_table
+from safetyrepro.detectable import POWER, provable
 from safetyrepro.errors import ClaimError
 from safetyrepro.gate import decide, decide_realized, decide_supported
 from safetyrepro.gate_supported import ClaimTest, card_tester, claim_test, store_tester
@@ -18,7 +19,6 @@ from safetyrepro.inference import InferenceOptions
 from safetyrepro.ingest import ingest_table
 from safetyrepro.scope import Scope, claim_scope
 from safetyrepro.scores import ScoreTable
-from safetyrepro.stats.power import minimum_detectable_difference
 from safetyrepro.store import Store
 from safetyrepro.verdicts import Claim, ClaimResult, Decision, EvidenceLevel, Quantifier, Relation
 
@@ -317,24 +317,72 @@ def test_two_labels_of_one_model_rarely_decide_a_claim_where_items_come_in_clust
     assert n_refuted / count > 0.15
 
 
-@pytest.mark.parametrize("count", [30, pytest.param(400, marks=pytest.mark.long)])
-def test_a_planted_difference_is_found_with_the_stated_power(count: int):
-    """Stated is .8; the exact test of a single configuration is a little conservative and has .77 here."""
+@pytest.mark.parametrize(("quantifier", "n_configurations"), [(Quantifier.EVERYWHERE, 1), (Quantifier.MAJORITY, 3)])
+@pytest.mark.parametrize("count", [20, pytest.param(300, marks=pytest.mark.long)])
+def test_a_planted_difference_is_found_with_the_stated_power(quantifier: Quantifier, n_configurations: int, count: int):
     rng = np.random.default_rng(9)
-    n_items, discordance, level = 300, 0.3, claim()
-    size = minimum_detectable_difference(n_items=n_items, discordance=discordance, critical=1.645)
+    shape, discordance, level = (300, n_configurations), 0.3, claim(quantifier)
+    differing = np.repeat(np.arange(300) < 90, n_configurations).reshape(shape).astype(float)
+    size = provable((differing, np.ones(shape, dtype=np.bool_)), None, quantifier, alpha=0.05, scale=1.0)
     assert size is not None
     chances = [(discordance + size) / 2, (discordance - size) / 2, 1 - discordance]
     found, stated_sizes = 0, []
     for draw in range(count):
-        store = item_store(rng.choice([1.0, -1.0, 0.0], p=chances, size=(n_items, 1)))
+        store = item_store(rng.choice([1.0, -1.0, 0.0], p=chances, size=shape))
         scope = claim_scope(level, analyze(store, LEAN))
         table = score_table(store, store.manifest.benchmarks[0], estimand(), OPTIONS)
-        test = claim_test(level, scope, table, InferenceOptions(draws=200, seed=draw))
+        test = claim_test(level, scope, table, InferenceOptions(draws=400, seed=draw))
         stated_sizes.append(test.minimum_detectable_difference)
         found += test.p_holds is not None and test.p_holds <= 0.05
-    assert found / count >= 0.77 - 2 * np.sqrt(0.77 * 0.23 / count)
+    assert found / count >= POWER - 2 * np.sqrt(POWER * (1 - POWER) / count)
     assert np.mean(stated_sizes) == pytest.approx(size, rel=0.05)
+
+
+def test_what_would_have_been_shown_is_counted_from_the_margin():
+    level = claim(relation=Relation.NOT_BEHIND, margin=0.02)
+
+    balanced = np.repeat([1.0, -1.0, 0.0, 0.0, 0.0], 12)[:, None]
+
+    told, same = decided(item_store(balanced), level)[0], decided(constant(0.0, 0.0), level)[0]
+
+    assert "beyond -0.02 with power .8" in told.remedy
+    assert (same.minimum_detectable_difference, same.remedy) == (
+        None,
+        "These items can show no difference at all: measure more.",
+    )
+
+
+def test_dominance_counts_every_pair_of_configurations():
+    store = constant(0.05, 0.05, 0.05)
+    everywhere, dominance = decided(store, claim())[0], decided(store, claim(Quantifier.DOMINANCE))[0]
+
+    assert everywhere.minimum_detectable_difference is not None
+    assert dominance.minimum_detectable_difference is not None
+    assert everywhere.minimum_detectable_difference < dominance.minimum_detectable_difference
+
+
+def test_the_difference_of_a_family_is_stated_at_the_level_that_is_left_to_each_claim():
+    store = constant(0.05, 0.05)
+
+    alone, together = decided(store, claim())[0], decided(store, *[claim()] * 5)[0]
+
+    assert alone.minimum_detectable_difference is not None
+    assert together.minimum_detectable_difference is not None
+    assert alone.minimum_detectable_difference < together.minimum_detectable_difference
+
+
+def test_a_card_with_rows_states_the_difference_that_its_store_states():
+    store = constant(0.05, 0.02)
+    analysis = analyze(store, OPTIONS)
+    table = score_table(store, store.manifest.benchmarks[0], estimand(), OPTIONS)
+
+    of_store = decide([claim()], analysis, store_tester(store, OPTIONS))[0]
+    of_card = decide([claim()], analysis, card_tester(analysis, lambda _: table))[0]
+    of_scores = decide([claim()], analysis, card_tester(analysis, lambda _: None))[0]
+
+    assert of_card == of_store
+    assert of_scores.decision is Decision.UNDETERMINED
+    assert of_scores.minimum_detectable_difference is not None
 
 
 def test_a_margin_far_beyond_the_scale_is_refused():

@@ -55,7 +55,8 @@ def decide(claims: Sequence[Claim], analysis: Analysis, tester: Tester, *, run_a
     scopes = [claim_scope(claim, analysis) for claim in claims]
     realized = [decide_realized(claim, scope, run_again=run_again) for claim, scope in zip(claims, scopes, strict=True)]
     chosen = [i for i, claim in enumerate(claims) if claim.evidence is EvidenceLevel.SUPPORTED]
-    tests = [tester(claims[i], scopes[i]) for i in chosen]
+    # What the items would have shown is said at the level that Holm leaves to the first claim of the family.
+    tests = [tester(replace(claims[i], alpha=claims[i].alpha / len(chosen)), scopes[i]) for i in chosen]
     supported = dict(zip(chosen, decide_supported([realized[i] for i in chosen], tests, run_again), strict=True))
     return tuple(_narrowing(supported.get(i, result), scopes[i]) for i, result in enumerate(realized))
 
@@ -325,7 +326,7 @@ def _supported(result: ClaimResult, test: ClaimTest, family_size: int, run_again
         witness=test.witness if decision is Decision.REFUTED else (),
         flips=result.flips if decision is Decision.REFUTED else (),
         missing=test.missing if open_cells else (),
-        remedy=_supported_remedy(decision, test, run_again),
+        remedy=_supported_remedy(decision, test, run_again, margin=result.claim.margin),
         p_holds=test.p_holds,
         p_refutes=test.p_refutes,
         family_size=family_size,
@@ -333,14 +334,16 @@ def _supported(result: ClaimResult, test: ClaimTest, family_size: int, run_again
     )
 
 
-def _supported_remedy(decision: Decision, test: ClaimTest, run_again: str) -> str:
+def _supported_remedy(decision: Decision, test: ClaimTest, run_again: str, *, margin: float) -> str:
     if decision is not Decision.UNDETERMINED:
         return ""
     if test.missing:
         return f"Run what is missing: {run_again}" if run_again else "Measure the configurations that lack a score."
     if test.minimum_detectable_difference is None:
         return "These items can show no difference at all: measure more."
-    return f"These items would have shown a difference of {test.minimum_detectable_difference:.3g} with power .8; measure more."
+    beyond = f" beyond {-margin:+g}" if margin else ""
+    shown = f"{test.minimum_detectable_difference:.3g}{beyond}"
+    return f"These items would have shown a difference of {shown} with power .8; measure more."
 
 
 def exit_code(results: Sequence[ClaimResult]) -> int:

@@ -8,14 +8,13 @@ search by the joint sign flips, "most" counts single-step adjusted p-values.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from statistics import NormalDist
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from safetyrepro.analysis import Analysis, AnalysisOptions, score_table
-from safetyrepro.detectable import detectable
+from safetyrepro.detectable import provable
 from safetyrepro.errors import ClaimError
 from safetyrepro.estimands import Direction
 from safetyrepro.inference import BenchmarkInference, InferenceOptions, PairInference, generator, item_terms
@@ -31,10 +30,10 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 MAX_COLUMNS = 40_000
 """Pairs of configurations that dominance and the worst case may compare."""
-MOST_SCALES = 1_000
-"""Lengths of an estimand's scale beyond which a margin is a slip of the pen, and sums would no longer be exact."""
 CROSSED = (Quantifier.WORST_CASE, Quantifier.DOMINANCE)
 """Quantifiers that let A and B be measured under different configurations."""
+MOST_SCALES = 1_000
+"""Lengths of an estimand's scale beyond which a margin is a slip of the pen, and sums would no longer be exact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +51,7 @@ class ClaimTest:
     missing: tuple[ClaimWitness, ...]
     """Configurations of the scope without an item that both models have."""
     minimum_detectable_difference: float | None
-    """Difference that these items would have shown with power .8 in every configuration; None where they show none."""
+    """Difference that, in every configuration, these items would have shown with power .8; None where they show none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +128,7 @@ def claim_test(claim: Claim, scope: Scope, table: ScoreTable, options: Inference
         n_units=_n_units(own),
         witness=_witness(claim, scope, minus, len(where)),
         missing=tuple(scope.witness(scope.entries[c]) for c in np.flatnonzero(~own.present)),
-        minimum_detectable_difference=_detectable(claim, own, table),
+        minimum_detectable_difference=_detectable(claim, columns, table),
     )
 
 
@@ -287,15 +286,11 @@ def _n_units(columns: _Columns) -> int:
 
 
 def _detectable(claim: Claim, columns: _Columns, table: ScoreTable) -> float | None:
-    """Under a Bonferroni bound over the configurations, one-sided."""
-    n_columns = 1 if claim.quantifier is Quantifier.MEAN else max(int(columns.present.sum()), 1)
-    return detectable(
-        (columns.difference, columns.known),
-        columns.cluster,
-        NormalDist().inv_cdf(1 - claim.alpha / n_columns),
-        alpha=claim.alpha,
-        scale=table.estimand.high - table.estimand.low,
-    )
+    if not columns.difference.any():
+        return None
+    shifted = np.where(columns.known, columns.difference + claim.margin, 0.0)
+    scale = table.estimand.high - table.estimand.low
+    return provable((shifted, columns.known), columns.cluster, claim.quantifier, alpha=claim.alpha, scale=scale)
 
 
 def store_tester(store: Store, options: AnalysisOptions) -> Callable[[Claim, Scope], ClaimTest]:
@@ -333,9 +328,11 @@ def card_tester(analysis: Analysis, table_of: Callable[[Scope], ScoreTable | Non
     def tester(claim: Claim, scope: Scope) -> ClaimTest:
         inferred = analysis.support.get(scope.name)
         found = card_test(claim, scope, _pair(scope, inferred))
-        if found is not None:
+        if found is not None and any(p is not None and p <= claim.alpha for p in (found.p_holds, found.p_refutes)):
             return found
         table = table_of(scope)
+        if found is not None:
+            return found if table is None else replace(found, minimum_detectable_difference=_shown(claim, scope, table))
         if table is None:
             raise ClaimError(
                 f"claim '{claim.sentence}'",
@@ -345,6 +342,10 @@ def card_tester(analysis: Analysis, table_of: Callable[[Scope], ScoreTable | Non
         return claim_test(claim, scope, table, InferenceOptions(seed=inferred.seed if inferred else 0))
 
     return tester
+
+
+def _shown(claim: Claim, scope: Scope, table: ScoreTable) -> float | None:
+    return _detectable(claim, _columns(claim, table, list(scope.indices), crossed=False), table)
 
 
 def _pair(scope: Scope, inferred: BenchmarkInference | None) -> PairInference | None:
