@@ -12,6 +12,7 @@ from pydantic import Field
 from safetyrepro.alike import AlikeLevels, alike_levels, distinct_runs
 from safetyrepro.analysis import Analysis, BenchmarkAnalysis
 from safetyrepro.canonical import canonical_digest
+from safetyrepro.card_texts import CardTexts
 from safetyrepro.envelope import Configuration, Exclusion, Factor, Level, Stage
 from safetyrepro.estimands import Estimand
 from safetyrepro.manifest import NOT_RECORDED, BenchmarkEntry, DataEntry, ModelEntry, Stamp, TokenCounts
@@ -145,6 +146,8 @@ class GridCard(Document):
     """The file that holds what every item is worth in every cell; None where the card carries scores only."""
     decisions: tuple[ClaimResult, ...] = ()
     """What the gate said of claims when the card was made."""
+    texts: CardTexts | None = None
+    """What the models were asked about items of the witnesses; None where only ids and digests are carried."""
     digest: str = ""
     """SHA-256 over the card's content without this field, in canonical JSON."""
 
@@ -153,7 +156,12 @@ class GridCard(Document):
 
 
 def make_card(
-    store: Store, analysis: Analysis, *, rows: RowsEntry | None = None, decisions: Sequence[ClaimResult] = ()
+    store: Store,
+    analysis: Analysis,
+    *,
+    rows: RowsEntry | None = None,
+    decisions: Sequence[ClaimResult] = (),
+    texts: CardTexts | None = None,
 ) -> GridCard:
     """Put a store's manifest and an analysis of it into one document.
 
@@ -167,6 +175,8 @@ def make_card(
         What `rows.make_rows` says of the rows that will lie beside the card.
     decisions : sequence of ClaimResult
         What the gate said of claims.
+    texts : CardTexts, optional
+        What `card_texts.carried_texts` read.
 
     Returns
     -------
@@ -193,9 +203,10 @@ def make_card(
         tokens=manifest.tokens,
         undisclosed=manifest.undisclosed,
         limits=LIMITS,
-        recompute=recompute_commands(manifest, analysis, rows=rows is not None, claims=bool(decisions)),
+        recompute=recompute_commands(manifest, analysis, rows=rows is not None, claims=bool(decisions), texts=texts),
         rows=rows,
         decisions=tuple(decisions),
+        texts=texts,
     )
     return card.model_copy(update={"digest": card_digest(card)})
 

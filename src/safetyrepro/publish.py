@@ -12,6 +12,7 @@ import yaml
 from safetyrepro.analysis import Analysis, AnalysisOptions
 from safetyrepro.canonical import canonical_json
 from safetyrepro.card import GridCard, make_card
+from safetyrepro.card_texts import CardTexts
 from safetyrepro.errors import CardError
 from safetyrepro.gate import decide
 from safetyrepro.gate_supported import store_tester
@@ -47,6 +48,7 @@ def publish(
     options: AnalysisOptions | None = None,
     claims: Sequence[Claim] = (),
     rows: bool = True,
+    texts: CardTexts | None = None,
 ) -> Published:
     """Write everything that a card's folder holds.
 
@@ -64,6 +66,8 @@ def publish(
         Claims whose decisions the card carries.
     rows : bool
         Whether ids and values of items lie beside the card.
+    texts : CardTexts, optional
+        What `card_texts.carried_texts` read of the store.
 
     Raises
     ------
@@ -80,7 +84,7 @@ def publish(
         )
     decisions = decide(claims, analysis, store_tester(store, options or AnalysisOptions()))
     kept = make_rows(store, analysis) if rows else None
-    card = make_card(store, analysis, rows=kept.entry if kept else None, decisions=decisions)
+    card = make_card(store, analysis, rows=kept.entry if kept else None, decisions=decisions, texts=texts)
     paths = write_card(card, folder, rows=kept)
     files = [paths.json, *([folder / kept.entry.file] if kept else [])]
     write_whole(folder / STATEMENT, canonical_json(statement(card, files)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from shlex import quote
 
 from safetyrepro.analysis import Analysis, BenchmarkAnalysis
+from safetyrepro.card_texts import CardTexts
 from safetyrepro.estimands import Estimand
 from safetyrepro.manifest import PROGRAMS, Manifest
 from safetyrepro.verdicts import Verdict
@@ -71,7 +72,9 @@ def verdict_sentence(verdict: Verdict) -> str:
     )
 
 
-def recompute_commands(manifest: Manifest, analysis: Analysis, *, rows: bool, claims: bool) -> tuple[str, ...]:
+def recompute_commands(
+    manifest: Manifest, analysis: Analysis, *, rows: bool, claims: bool, texts: CardTexts | None = None
+) -> tuple[str, ...]:
     """Commands that make a card again, with the options under which it was made, and those that check it.
 
     Parameters
@@ -84,6 +87,8 @@ def recompute_commands(manifest: Manifest, analysis: Analysis, *, rows: bool, cl
         Whether the card carries rows.
     claims : bool
         Whether it carries decisions.
+    texts : CardTexts, optional
+        Texts that it carries.
 
     Returns
     -------
@@ -95,6 +100,7 @@ def recompute_commands(manifest: Manifest, analysis: Analysis, *, rows: bool, cl
     card += [f"--where {quote(condition)}" for condition in conditions]
     card += ["--claims claims.yaml"] if claims else []
     card += [] if rows else ["--no-rows"]
+    card += [f"--texts {texts.n_items}", *(f"--texts-of {quote(name)}" for name in texts.named)] if texts else []
     return (_measure_again(manifest), " ".join(card), "safetyrepro verify card --store STORE", "python3 card/verify.py card")
 
 

@@ -15,6 +15,7 @@ from safetyrepro.analysis import Analysis, analyze
 from safetyrepro.canonical import canonical_json
 from safetyrepro.card import GridCard, make_card
 from safetyrepro.card_store import card_options, card_store
+from safetyrepro.card_texts import carried_texts
 from safetyrepro.errors import CardError, ClaimError
 from safetyrepro.gate import decide
 from safetyrepro.gate_supported import store_tester
@@ -132,7 +133,7 @@ def _compare_analysis(card: GridCard, folder: Path) -> None:
     )
     if difference:
         raise _DiffersError(difference)
-    made = make_card(store, again, rows=card.rows, decisions=decisions)
+    made = make_card(store, again, rows=card.rows, decisions=decisions, texts=card.texts)
     difference = first_difference(_told_by_rows(card), _told_by_rows(made), "card")
     if difference:
         raise _DiffersError(difference)
@@ -162,7 +163,9 @@ def _compare_store(card: GridCard, store: Store) -> None:
     claims = [result.claim for result in card.decisions]
     decisions = decide(claims, analysis, store_tester(store, options))
     rows = make_rows(store, analysis).entry if card.rows is not None else None
-    again = make_card(store, analysis, rows=rows, decisions=decisions)
+    asked = card.texts
+    texts = carried_texts(store, analysis, n_items=asked.n_items, named=asked.named) if asked is not None else None
+    again = make_card(store, analysis, rows=rows, decisions=decisions, texts=texts)
     difference = first_difference(card.model_dump(mode="json"), again.model_dump(mode="json"), "card")
     if difference:
         raise _DiffersError(difference)

@@ -13,11 +13,10 @@ from builders import REVERSAL
 from render.made import card_of, random_rows
 from render.verdicts import DIFFERENCES, verdict_of
 from safetyrepro.card_fields import CARD_FIELDS
+from safetyrepro.card_texts import MOST_PAIRS, contested
 from safetyrepro.render.view import (
-    MAX_DRAWN_PAIRS,
     answer,
     cell_provenance,
-    contested,
     detection_sentence,
     envelopes,
     held_factors,
@@ -97,7 +96,7 @@ def test_every_reversal_is_drawn_up_to_the_limit_and_the_most_contested_first(ma
     pairs = [verdict_of(differences) for differences in many]
     drawn = contested(pairs)
     n_reversed = sum(pair.reversal for pair in pairs)
-    assert sum(pair.reversal for pair in drawn) == min(n_reversed, MAX_DRAWN_PAIRS)
+    assert sum(pair.reversal for pair in drawn) == min(n_reversed, MOST_PAIRS)
     minorities = [min(pair.n_plus, pair.n_minus) for pair in drawn]
     assert minorities == sorted(minorities, reverse=True)
 

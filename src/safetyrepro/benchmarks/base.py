@@ -45,6 +45,8 @@ class DataSource:
     """Authors, year, title."""
     n_items: int
     """Number of items of the pinned edition."""
+    withheld: str = ""
+    """Why its texts belong in no published card; empty where the licence alone decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,7 @@ SOURCE = DataSource(
     ),
     revision="nyu-mll/crows-pairs@8aaac11c485473159ec9328a65253a5be9a479dc",
     licence="CC-BY-SA-4.0",
+    withheld="they state stereotypes of groups of people",
     citation="Nangia, Vania, Bhalerao and Bowman 2020, CrowS-Pairs: A Challenge Dataset for Measuring Social Biases in Masked "
     "Language Models",
     n_items=1508,

@@ -61,6 +61,7 @@ SOURCE = DataSource(
     ),
     revision="annotated_train.csv of skg/toxigen-data (as bramdelisse/toxigen-data@c0bc65b points to it)",
     licence="CDLA-Permissive-2.0",
+    withheld="they deride groups of people",
     citation="Hartvigsen, Gabriel, Palangi, Sap, Ray and Kamar 2022, ToxiGen: A Large-Scale Machine-Generated Dataset for "
     "Adversarial and Implicit Hate Speech Detection",
     n_items=8960,

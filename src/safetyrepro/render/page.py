@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup, escape
 
 from safetyrepro.card import GridCard
-from safetyrepro.render import beyond, contest, support, text, view, view_further
+from safetyrepro.render import beyond, carried, contest, support, text, view, view_further
 from safetyrepro.render.curve import specification_curve
 from safetyrepro.render.svg import order_strip, share_bar
 from safetyrepro.sentences import verdict_sentence
@@ -86,6 +86,7 @@ def _environment() -> Environment:
         "view_further": view_further,
         "beyond": beyond,
         "contest": contest,
+        "carried": carried,
     }
     return environment
 

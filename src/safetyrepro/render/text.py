@@ -30,6 +30,11 @@ def inert(text: str, limit: int = LIMIT) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
+def inert_lines(text: str) -> str:
+    """A text of bounded length made inert, its line ends kept."""
+    return "\n".join(inert(line, len(line)) for line in text.splitlines()) if text else ""
+
+
 def _visible(letter: str) -> str:
     if letter in "\n\t":
         return " "
@@ -59,9 +64,9 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.0%}"
 
 
-def counted(count: int, noun: str) -> str:
-    """A count with its noun in the right number."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+def counted(count: int, noun: str, several: str = "") -> str:
+    """A count with its noun in the right number; `several` where the plural is not the noun with an s."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {several or noun + 's'}"
 
 
 def items_text(n_items: int, n_clusters: int) -> str:

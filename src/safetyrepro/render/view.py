@@ -9,15 +9,12 @@ from safetyrepro.alike import alike_text
 from safetyrepro.analysis import BenchmarkAnalysis
 from safetyrepro.card import BenchmarkCard, CellCard, GridCard, levels_alike
 from safetyrepro.card_fields import cell_fields
+from safetyrepro.card_texts import contested
 from safetyrepro.inference import BenchmarkInference
 from safetyrepro.manifest import PROGRAMS
 from safetyrepro.render.text import counted
 from safetyrepro.sentences import verdict_sentence
 from safetyrepro.verdicts import Verdict, Witness
-
-MAX_DRAWN_PAIRS = 15
-"""Pairs of one benchmark that are shown with curve and witness; every pair is in the tables."""
-
 
 MIN_DIGEST = 16
 """Fewest hexadecimal digits that are taken for a digest."""
@@ -93,13 +90,6 @@ def alike_sentence(entry: BenchmarkCard) -> str:
     if len(set(told.values())) <= 1:
         return next(iter(told.values()), "")
     return "; ".join(f"{model}: {text}" for model, text in told.items() if text)
-
-
-def contested(pairs: Sequence[Verdict]) -> tuple[Verdict, ...]:
-    """The pairs to show in full: reversals by the size of their minority, then, to fill up, the closest of the others."""
-    ordered = sorted(pairs, key=lambda pair: (-min(pair.n_plus, pair.n_minus), abs(pair.mean_difference or 0.0)))
-    n_reversed = sum(pair.reversal for pair in pairs)
-    return tuple(ordered[: min(MAX_DRAWN_PAIRS, max(n_reversed, 3))])
 
 
 def answer(card: GridCard) -> Answer:
