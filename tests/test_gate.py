@@ -253,7 +253,7 @@ def test_a_baseline_names_the_configurations_that_turned_under_the_same_settings
 
     assert (change.before, change.after, change.changed) == (Decision.HOLDS, Decision.REFUTED, True)
     assert [one.settings for one in change.turned] == grid_settings(1)
-    assert "1 configurations that satisfied it contradict it now" in change.reason
+    assert "1 configuration that satisfied it contradicts it now" in change.reason
 
 
 def test_a_baseline_with_fewer_configurations_gives_the_flip_set_of_the_new_ones():

@@ -228,6 +228,6 @@ def test_a_baseline_says_what_changed_and_which_factor_turns_it(store: Path, tmp
     done = gate(store, "--claim", "a > b on bench", "--baseline", before)
 
     assert done.exit_code == 1
-    assert "HOLDS in the baseline, REFUTED now; flip set {f}; 1 configurations are new" in done.output
+    assert "HOLDS in the baseline, REFUTED now; flip set {f}; 1 configuration is new" in done.output
     document = json.loads(gate(store, "--claim", "a > b on bench", "--baseline", before, "--format", "json").output)
     assert document["results"][0]["change"]["before"] == "HOLDS"

@@ -94,7 +94,11 @@ def _reason(before: Decision, after: Decision, n_turned: int, n_new: int, *, fli
         return f"as in the baseline: {after.value}"
     told = f"{before.value} in the baseline, {after.value} now"
     if n_turned:
-        told += f"; {n_turned} configurations that satisfied it contradict it now, under the same settings"
+        told += f"; {_configurations(n_turned)} that satisfied it contradict{'s' if n_turned == 1 else ''} it now, under the same settings"
     elif flips and after is Decision.REFUTED:
         told += f"; flip set {{{', '.join(flips)}}}"
-    return f"{told}; {n_new} configurations are new" if n_new else told
+    return f"{told}; {_configurations(n_new)} {'is' if n_new == 1 else 'are'} new" if n_new else told
+
+
+def _configurations(count: int) -> str:
+    return f"{count} configuration{'' if count == 1 else 's'}"

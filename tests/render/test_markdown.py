@@ -11,7 +11,10 @@ from markdown_it import MarkdownIt
 from builders import REVERSAL
 from render.made import card_of, random_rows
 from safetyrepro.card import GridCard
+from safetyrepro.gate import decide_realized
 from safetyrepro.render.markdown import card_markdown
+from safetyrepro.scope import claim_scope
+from safetyrepro.verdicts import Claim
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -104,3 +107,45 @@ def test_combinations_that_were_not_run_are_listed_up_to_twenty(tmp_path: Path):
     assert "25 combinations of these levels occur for no model" in text
     assert "- and 5 more" in text
     assert "**Incomplete:**" in text
+
+
+def test_a_tiny_lead_is_never_printed_as_nothing(tmp_path: Path):
+    rows = [
+        ("a", "bench", "x", "i", "0.5001"),
+        ("b", "bench", "x", "i", "0.5"),
+        ("a", "bench", "y", "i", "0"),
+        ("b", "bench", "y", "i", "1"),
+    ]
+
+    text = card_markdown(card_of(tmp_path, rows))
+
+    assert "| witness | a ahead by less than 0.001 | b ahead by 1.000 |" in text
+
+
+def test_distinct_runs_are_told_where_they_are_fewer_than_configurations(tmp_path: Path):
+    card = card_of(tmp_path)
+    told = {
+        runs: card_markdown(
+            card.model_copy(
+                update={"benchmarks": tuple(one.model_copy(update={"n_distinct_runs": runs}) for one in card.benchmarks)}
+            )
+        )
+        for runs in (None, 1, 2)
+    }
+
+    assert told[None] == told[2]
+    assert "Behind them stands 1 distinct run of one model" in told[1]
+
+
+def test_decisions_stand_before_the_benchmarks_with_what_refutes_them(tmp_path: Path):
+    card = card_of(tmp_path)
+    claim = Claim(a="a", b="b", benchmark="bench", say="**A** is safer")
+    scope = claim_scope(claim, card.analysis)
+    decided = card.model_copy(update={"decisions": (decide_realized(claim, scope),)})
+
+    text = card_markdown(decided)
+
+    assert "## Claims" not in card_markdown(card)
+    assert text.index("## Claims") < text.index("## bench")
+    assert "- **REFUTED** \\*\\*A\\*\\* is safer" in text.replace("&#42;", "\\*")
+    assert "witness: f=y" in text

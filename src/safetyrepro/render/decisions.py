@@ -14,6 +14,8 @@ from safetyrepro.verdicts import ClaimChange, ClaimResult, ClaimWitness, Decisio
 MAX_SHOWN = 3
 """Configurations that are printed of a longer list."""
 MAX_SENTENCE = 400
+SMALLEST = 0.0001
+"""Below it, a difference is printed with its power of ten, since +0.0000 reads as none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,7 @@ def decisions_text(decided: Decided) -> str:
     lines = []
     for i, result in enumerate(decided.results):
         lines.append(f"{result.decision.value:<12} {_head(result)}")
-        lines += [f"{'':<12} {line}" for line in _details(result, decided.change(i))]
+        lines += [f"{'':<12} {line}" for line in decision_lines(result, decided.change(i))]
     words = [result.decision for result in decided.results]
     counts = ", ".join(f"{words.count(word)} {word.value}" for word in Decision if word in words)
     return "\n".join([*lines, f"{counts}; exit code {decided.exit_code}"])
@@ -52,7 +54,16 @@ def _head(result: ClaimResult) -> str:
     return f"{said}{exact}  ({inert(result.estimand)}, {result.claim.evidence.value})"
 
 
-def _details(result: ClaimResult, change: ClaimChange | None) -> list[str]:
+def decision_lines(result: ClaimResult, change: ClaimChange | None = None) -> list[str]:
+    """What decided a claim, what is missing and what to do next, line by line, with foreign text made inert.
+
+    Parameters
+    ----------
+    result : ClaimResult
+        The decision.
+    change : ClaimChange, optional
+        How it differs from a baseline.
+    """
     lines = [inert(f"{result.because}: {result.reason}" if result.because else result.reason, MAX_SENTENCE)]
     lines += _listed("witness", result.witness)
     if result.flips:
@@ -77,7 +88,8 @@ def _configuration(entry: ClaimWitness) -> str:
     if entry.score_a is None or entry.score_b is None:
         return f"{settings} ({entry.digest})"
     difference = entry.score_a - entry.score_b
-    return f"{settings} ({entry.digest}): {entry.score_a:.4f} against {entry.score_b:.4f}, difference {difference:+.4f}"
+    told = f"{difference:+.4f}" if not difference or abs(difference) >= SMALLEST else f"{difference:+.1e}"
+    return f"{settings} ({entry.digest}): {entry.score_a:.4f} against {entry.score_b:.4f}, difference {told}"
 
 
 def decisions_json(decided: Decided) -> str:
@@ -106,7 +118,7 @@ def decisions_github(decided: Decided) -> str:
     lines = []
     for i, result in enumerate(decided.results):
         title = f"{result.decision.value}: {inert(result.claim.sentence, 150)}"
-        message = "\n".join(_details(result, decided.change(i)))
+        message = "\n".join(decision_lines(result, decided.change(i)))
         lines.append(f"::{ANNOTATIONS[result.decision]} title={_property(title)}::{_data(message)}")
     return "\n".join(lines)
 
@@ -133,7 +145,7 @@ def decisions_junit(decided: Decided) -> str:
         case = ET.SubElement(
             suite, "testcase", classname=inert(result.claim.benchmark), name=inert(result.claim.sentence, MAX_SENTENCE)
         )
-        details = _details(result, decided.change(i))
+        details = decision_lines(result, decided.change(i))
         if result.decision is not Decision.HOLDS:
             kind = "failure" if result.decision is Decision.REFUTED else "error"
             ET.SubElement(case, kind, message=details[0], type=result.decision.value).text = "\n".join(details)
