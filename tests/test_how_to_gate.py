@@ -168,11 +168,12 @@ def test_the_hook_runs_where_claims_or_a_card_changed_and_nowhere_else():
 @pytest.mark.long
 @needs_openssl
 def test_the_page_on_publishing_makes_signs_and_verifies_a_card(tmp_path: Path):
-    made, verified, signed = printed("publish-a-card.md", tmp_path)
+    made, verified, carried, signed = printed("publish-a-card.md", tmp_path)
 
     assert "not stated: models.*.weights" in made
     assert verified.startswith("OK: 1 verdicts")
     assert verified.rstrip().endswith("OK")
+    assert "licence" in carried
     assert "signed: card.json, rows.jsonl by the key" in signed
 
 
