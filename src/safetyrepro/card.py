@@ -92,7 +92,8 @@ class BenchmarkCard(Document):
     digests: tuple[str, ...]
     """Digest of each member."""
     n_distinct_runs: int | None
-    """Different prompts and decodings behind the configurations; None where prompts are not recorded."""
+    """Different prompts, and decodings by name, behind the configurations; None where prompts are not recorded. A model's own settings may
+    be greedy, which a store does not keep: at most so many runs."""
     exclusions: tuple[Exclusion, ...]
     """What was left out of the product, with reasons."""
     not_run: tuple[str, ...]

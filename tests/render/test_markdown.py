@@ -134,7 +134,7 @@ def test_distinct_runs_are_told_where_they_are_fewer_than_configurations(tmp_pat
     }
 
     assert told[None] == told[2]
-    assert "Behind them stands 1 distinct run of one model" in told[1]
+    assert "Behind them stands at most 1 distinct run of one model" in told[1]
 
 
 def test_decisions_stand_before_the_benchmarks_with_what_refutes_them(tmp_path: Path):

@@ -104,10 +104,8 @@ def _runs(entry: BenchmarkCard) -> list[str]:
     runs = entry.n_distinct_runs
     if not runs or runs == len(entry.configurations):
         return []
-    told = (
-        f"Behind them {'stands' if runs == 1 else 'stand'} {counted(runs, 'distinct run')} of one model (prompts and decodings)"
-    )
-    return [f"{told}; the others read the same answers in another way or ask the same.", ""]
+    told = f"Behind them {'stands' if runs == 1 else 'stand'} at most {counted(runs, 'distinct run')} of one model"
+    return [f"{told} (prompts, and decodings by name); the others read the same answers in another way or ask the same.", ""]
 
 
 def _spread(dispersion: object) -> tuple[str, str, str]:
