@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 from safetyrepro.errors import ClaimError
 from safetyrepro.study import Document
 from safetyrepro.verdicts import PHRASES, Claim, EvidenceLevel, Quantifier, Relation
+from safetyrepro.yaml_text import read_yaml
 
 MAX_CLAIMS_BYTES = 1_000_000
 MAX_SENTENCE = 2_000
@@ -132,7 +133,7 @@ def read_claims(path: Path) -> tuple[Claim, ...]:
             text = stream.read(MAX_CLAIMS_BYTES + 1)
         if len(text) > MAX_CLAIMS_BYTES:
             raise ClaimError(str(path), found="is larger than 1 MB", expected="a list of claims")
-        content = yaml.safe_load(text.decode("utf-8"))
+        content = read_yaml(text.decode("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ClaimError(str(path), found=f"cannot be read ({error})", remedy="Name a claims.yaml, or use --claim.") from error
     except RecursionError as error:

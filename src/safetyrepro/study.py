@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from safetyrepro.errors import StudyError
 from safetyrepro.estimands import Orientation
+from safetyrepro.yaml_text import read_yaml
 
 MAX_STUDY_BYTES = 4_000_000
 
@@ -208,7 +209,7 @@ def read_study(path: Path) -> Study:
 def parse_study(text: str, *, where: str) -> Study:
     """Read the text of a study; `where` names it in errors."""
     try:
-        content = yaml.safe_load(text)
+        content = read_yaml(text)
     except yaml.YAMLError as error:
         raise StudyError(where, found=f"is not YAML: {_one_line(error)}", remedy="Correct the line named.") from error
     if not isinstance(content, dict):

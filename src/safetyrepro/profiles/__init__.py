@@ -16,6 +16,7 @@ from safetyrepro.card_fields import CARD_FIELDS, cell_fields
 from safetyrepro.errors import CardError
 from safetyrepro.manifest import NOT_RECORDED
 from safetyrepro.study import Document
+from safetyrepro.yaml_text import read_yaml
 
 MAX_NAMED = 3
 
@@ -92,7 +93,7 @@ def read_profile(name: str) -> Profile:
     """
     path = _folder() / f"{name}.yaml" if name in shipped_profiles() else Path(name)
     try:
-        return Profile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Profile.model_validate(read_yaml(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
         raise CardError(
             f"profile '{name}'",
