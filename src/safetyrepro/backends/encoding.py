@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from safetyrepro.backends.base import Encoded, ModelIdentity, content_key, short_digest
+from safetyrepro.backends.stretches import Stretches
 from safetyrepro.records import Decoding, Prefix, Prompt, Request, Role
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ UNSTATED = 10**9
 """Tokenizers state a larger number where they mean that they do not know."""
 DEFAULT_TOP_K = 50
 """What transformers samples from where a model's generation settings are silent."""
-BATCH = 256
-"""Texts that are tokenized at once: what a tokenizer says beside the ids takes many times their memory."""
 NO_SYSTEM = {"role": Role.SYSTEM.value, "content": ""}
 """How a conversation says that it wants no system prompt, which is more than to bring none."""
 MARK = "system prompt goes here"
@@ -69,6 +68,7 @@ class Encoder:
         generation: GenerationConfig | None,
     ) -> None:
         self._tokenizer = tokenizer
+        self._stretches = Stretches(tokenizer)
         self._identity = identity
         self._generation = generation
         self._left = _left_tokens(tokenizer)
@@ -140,15 +140,7 @@ class Encoder:
             texts[split.context] = None
             if split.continuation is not None:
                 texts[split.context + split.continuation] = None
-        unique = [text for text in texts if text]
-        ids: dict[str, list[int]] = {"": []}
-        # One object for each number that occurs: a list of fresh integers takes five times the memory of a list of known ones.
-        numbers: dict[int, int] = {}
-        for start in range(0, len(unique), BATCH):
-            part = unique[start : start + BATCH]
-            found = self._tokenizer(part, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
-            ids.update((text, [numbers.setdefault(n, n) for n in row]) for text, row in zip(part, found, strict=True))
-        return ids
+        return self._stretches.ids(texts)
 
     def _encoded(self, request: Request, split: Split, ids: Mapping[str, list[int]]) -> Encoded:
         decoding = None if request.decoding is None else resolved(request.decoding, self._generation)
