@@ -63,7 +63,7 @@ class SharedPrefixes:
         iterator of (int, Scores or None)
             Position of the sequence in the plan; None where memory did not suffice even for the smallest row.
         """
-        reading = _Reading(plan, self._forward)
+        reading = _Reading(plan)
         nodes, memory = np.zeros(0, dtype=np.int64), EMPTY
         cuts = cut_rows(plan, self._cost) if self.rows is Rows.TREES else cut_chains(plan, self._cost)
         rows = list(itertools.pairwise(cuts.tolist()))[::-1]
@@ -104,9 +104,8 @@ class SharedPrefixes:
 class _Reading:
     """Collects what is read of a plan, row by row."""
 
-    def __init__(self, plan: PrefixPlan, forward: Forward) -> None:
+    def __init__(self, plan: PrefixPlan) -> None:
         self._plan = plan
-        self._forward = forward
         self._order = np.argsort(plan.read_at, kind="stable")
         self._sorted = plan.read_at[self._order]
         self._logprobs = np.zeros(len(plan.read_at))
@@ -129,9 +128,17 @@ class _Reading:
         _, row = np.unique(self._sorted[span], return_inverse=True)
         rows = torch.from_numpy(row).to(logits.device)
         targets = torch.from_numpy(self._plan.targets[reads]).to(logits.device)
-        total = logits.logsumexp(dim=1)
-        self._logprobs[reads] = (logits[rows, targets] - total[rows]).cpu().numpy()
-        self._greedy[reads] = (logits.argmax(dim=1)[rows] == targets).cpu().numpy()
+        with torch.inference_mode():
+            # In place, and with one search for the largest: the vocabulary is wide, and each pass over it costs as much as a layer.
+            logits -= logits.amax(dim=1, keepdim=True)
+            chosen = logits[rows, targets]
+            largest = (chosen == 0).nonzero()[:, 0]
+            # Of several that are largest the first counts. Rows are looked up once, however many sequences read them.
+            tied, place = torch.unique(rows[largest], return_inverse=True)
+            first = logits[tied].argmax(dim=1)[place] == targets[largest]
+            logprobs = chosen - logits.exp_().sum(dim=1).log()[rows]
+        self._greedy[reads[largest.cpu().numpy()]] = first.cpu().numpy()
+        self._logprobs[reads] = logprobs.cpu().numpy()
 
     def completed(self, start: int, stop: int) -> Iterator[tuple[int, Scores]]:
         """The sequences whose last read lies in a row."""
