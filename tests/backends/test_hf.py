@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 
 import pytest
 
 from oracles.plain_model import plain_greedy, plain_scores
-from safetyrepro.backends.hf import FACTORS, open_backend
+from safetyrepro.backends.hf import FACTORS, _nothing_collected, open_backend
 from safetyrepro.envelope import Stage
 from safetyrepro.errors import MissingDependency, ModelError
 from safetyrepro.records import Decoding, Prompt, Request, Role, Turn
@@ -278,3 +279,26 @@ def test_the_factors_take_effect_at_load_and_plain_float32_is_their_default():
 def test_a_level_that_nobody_obeys_is_refused(tmp_path, load, part):
     with pytest.raises(ModelError, match=part):
         opened(tmp_path, load=load)
+
+
+def test_loading_leaves_the_collection_of_garbage_as_it_was(checkpoint, tmp_path):
+    folder = checkpoint("llama", bos=True)
+    opened(folder).close()
+    assert gc.isenabled()
+    with pytest.raises(ModelError):
+        opened(tmp_path)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        opened(folder).close()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_nothing_is_collected_until_the_outermost_has_ended():
+    with _nothing_collected():
+        with pytest.raises(KeyError), _nothing_collected():
+            raise KeyError
+        assert not gc.isenabled()
+    assert gc.isenabled()
