@@ -19,7 +19,7 @@ from safetyrepro.card_texts import carried_texts
 from safetyrepro.errors import CardError, ClaimError
 from safetyrepro.gate import decide
 from safetyrepro.gate_supported import store_tester
-from safetyrepro.render.files import CARD, read_card
+from safetyrepro.render.files import CARD, read_card, renderings
 from safetyrepro.rows import make_rows
 from safetyrepro.store import Store
 
@@ -85,6 +85,37 @@ def verify(path: Path, store: Store | None = None) -> Verification:
     except _DiffersError as error:
         return Verification(differs=str(error), checked=tuple(checked))
     return Verification(differs="", checked=tuple(checked))
+
+
+def compare_renderings(path: Path) -> Verification:
+    """Whether card.md, card.html and verify.py are what this version of the package writes of a card.
+
+    Parameters
+    ----------
+    path : Path
+        card.json, or its folder.
+
+    Returns
+    -------
+    Verification
+        A file that is absent says nothing false. A card of another version of the package is not compared, and nothing is checked.
+
+    Raises
+    ------
+    CardError
+        If the card cannot be read.
+    """
+    folder = path if path.is_dir() else path.parent
+    card = read_card(folder / CARD)
+    if card.provenance.package_version != __version__:
+        return Verification(differs="", checked=())
+    made = {name: content for name, content in renderings(card).items() if (folder / name).is_file()}
+    for name, content in made.items():
+        if (folder / name).stat().st_size != len(content) or (folder / name).read_bytes() != content:
+            told = f"{name}: is not what safetyrepro {__version__} writes of this card.json, which alone was computed again"
+            return Verification(differs=told, checked=())
+    told = f"what safetyrepro {__version__} writes of card.json lies beside it: {', '.join(made)}"
+    return Verification(differs="", checked=(told,) if made else ())
 
 
 def _standalone(folder: Path) -> str:

@@ -84,12 +84,14 @@ def _listed(word: str, entries: Sequence[ClaimWitness]) -> list[str]:
 
 
 def _configuration(entry: ClaimWitness) -> str:
-    settings = ", ".join(f"{inert(name)}={inert(level)}" for name, level in entry.settings.items()) or "(no factor)"
+    # By name, since a card that was read again holds them so: the same claim reads the same from a store and from its card.
+    settings = ", ".join(f"{inert(name)}={inert(level)}" for name, level in sorted(entry.settings.items())) or "(no factor)"
     if entry.score_a is None or entry.score_b is None:
         return f"{settings} ({entry.digest})"
-    difference = entry.score_a - entry.score_b
+    a, b = entry.score_a + 0.0, entry.score_b + 0.0  # A zero turned round is written as zero.
+    difference = a - b
     told = f"{difference:+.4f}" if not difference or abs(difference) >= SMALLEST else f"{difference:+.1e}"
-    return f"{settings} ({entry.digest}): {entry.score_a:.4f} against {entry.score_b:.4f}, difference {told}"
+    return f"{settings} ({entry.digest}): {a:.4f} against {b:.4f}, difference {told}"
 
 
 def decisions_json(decided: Decided) -> str:

@@ -19,7 +19,7 @@ from safetyrepro.render.markdown import card_markdown
 from safetyrepro.render.page import card_page
 from safetyrepro.rows import CardRows
 
-CARD, VERIFIER = "card.json", "verify.py"
+CARD, MARKDOWN, PAGE, VERIFIER = "card.json", "card.md", "card.html", "verify.py"
 MAX_CARD_BYTES = 500_000_000
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 """What the reader calls a field that it does not know."""
@@ -60,14 +60,24 @@ def write_card(card: GridCard, folder: Path, *, rows: CardRows | None = None) ->
         raise CardError(
             str(folder), found=f"cannot be made a folder ({error.strerror})", remedy="Name another folder."
         ) from error
-    paths = CardPaths(folder / CARD, folder / "card.md", folder / "card.html")
-    write_whole(paths.json, canonical_json(card.model_dump(mode="json")))
-    write_whole(paths.markdown, card_markdown(card).encode())
-    write_whole(paths.html, card_page(card).encode())
+    write_whole(folder / CARD, canonical_json(card.model_dump(mode="json")))
+    for name, content in renderings(card).items():
+        write_whole(folder / name, content)
     if rows is not None:
         write_whole(folder / rows.entry.file, rows.content)
-    write_whole(folder / VERIFIER, (resources.files("safetyrepro") / "verify_card.py").read_bytes())
-    return paths
+    return CardPaths(folder / CARD, folder / MARKDOWN, folder / PAGE)
+
+
+def renderings(card: GridCard) -> dict[str, bytes]:
+    """What lies beside card.json and follows from it alone: name of the file, content.
+
+    Parameters
+    ----------
+    card : GridCard
+        The card.
+    """
+    verifier = (resources.files("safetyrepro") / "verify_card.py").read_bytes()
+    return {MARKDOWN: card_markdown(card).encode(), PAGE: card_page(card).encode(), VERIFIER: verifier}
 
 
 def read_card(path: Path) -> GridCard:
