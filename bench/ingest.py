@@ -2,8 +2,9 @@
 
     python bench/ingest.py [ROWS] [OUTPUT.json]
 
-Each measurement is a process of its own, so that its peak memory is its own. Rows have about 600 bytes and 2 metrics. Seconds of the
-processor stand beside seconds of the clock, which depend on what else the machine does.
+Measured on a tenth of the rows and on all of them, so that what grows with their number is seen. Each measurement is a process of its
+own, so that its peak memory is its own. Rows have about 600 bytes and 2 metrics. Seconds of the processor stand beside seconds of the
+clock, which depend on what else the machine does.
 """
 
 from __future__ import annotations
@@ -74,15 +75,12 @@ def measure(what: str, folder: Path) -> None:
     )
 
 
-def main() -> None:
-    if len(sys.argv) == 3 and sys.argv[1] in MEASURED:
-        measure(sys.argv[1], Path(sys.argv[2]))
-        return
-    n_rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+def measured(n_rows: int) -> dict[str, object]:
+    """Every measurement on a file of its own."""
     with tempfile.TemporaryDirectory() as name:
         size = write(Path(name), n_rows).stat().st_size
         print(f"{n_rows} rows, {size / 1e6:.0f} MB")
-        rows = []
+        rows: list[dict[str, float]] = []
         for what in MEASURED:
             done = subprocess.run([sys.executable, __file__, what, name], check=True, capture_output=True, text=True)
             found = json.loads(done.stdout)
@@ -93,9 +91,17 @@ def main() -> None:
                 f"  {found['peak_mb']:>6} MB  {found['rows']} rows",
                 flush=True,
             )
+    return {"samples": n_rows, "bytes": size, "measured": rows}
+
+
+def main() -> None:
+    if len(sys.argv) == 3 and sys.argv[1] in MEASURED:
+        measure(sys.argv[1], Path(sys.argv[2]))
+        return
+    n_rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    sizes = [measured(size) for size in (n_rows // 10, n_rows)]
     if len(sys.argv) > 2:
-        written = {"samples": n_rows, "bytes": size, "measured": rows, "machine": machine()}
-        Path(sys.argv[2]).write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+        Path(sys.argv[2]).write_text(json.dumps({"sizes": sizes, "machine": machine()}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
-"""Items of a foreign run -> records, a batch at a time: names by content, repetitions, aggregates that stand for a cell."""
+"""Items of a foreign run -> records, a batch at a time; an aggregate stands for a cell without items."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from safetyrepro.estimands import Estimand
 from safetyrepro.harnesses.base import ForeignItem, Mark
-from safetyrepro.harnesses.content import content_digest, text_digest, tokens_digest
+from safetyrepro.harnesses.content import text_digest, tokens_digest
 from safetyrepro.harnesses.mapping import Cell
+from safetyrepro.item_names import MAX_REPEATS, ItemNames, Placed
 from safetyrepro.records import AGGREGATE_ITEM, CellKey, ItemRecord, Status, question_key
 from safetyrepro.store import Store
 
@@ -72,11 +75,16 @@ class Batches:
         self._prompts: dict[str, str] = {}
         self._parts = 0
 
-    def add(self, record: ItemRecord, prompt: str = "") -> None:
-        """Take a record in, with the prompt that its digest stands for."""
+    def prompt(self, text: str) -> str:
+        """Keep a prompt and return its digest; empty for none."""
+        digest = text_digest(text)
+        if digest:
+            self._prompts[digest] = text
+        return digest
+
+    def add(self, record: ItemRecord) -> None:
+        """Take a record in."""
         self._records.append(record)
-        if prompt:
-            self._prompts[record.prompt_digest] = prompt
         if len(self._records) >= BATCH:
             self.flush()
 
@@ -98,115 +106,106 @@ class Batches:
         self._records, self._prompts = [], {}
 
 
-class CellWriter:
-    """Turns one cell into records.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedCell:
+    """A cell with its place in the store."""
+
+    cell: Cell
+    """What is written."""
+    key: CellKey
+    """Where it belongs."""
+    repeat: int
+    """How many runs of the same configuration stand before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A metric of the file, the cell and question that it answers, and what was seen of it."""
+
+    metric: str
+    place: PlacedCell
+    estimand: Estimand
+    seen: Observed
+
+
+def write_run(batches: Batches, cells: Sequence[PlacedCell], names: ItemNames) -> list[dict[str, Observed]]:
+    """Turn the cells of one run into records, in one pass over its items.
 
     Parameters
     ----------
     batches : Batches
         Where the records go.
-    key : CellKey
-        The cell's place.
-    cell : Cell
-        What is written.
-    repeat : int
-        How many runs of the same configuration were written before.
+    cells : sequence of PlacedCell
+        Cells of the same run; they differ in how its answers are read.
+    names : ItemNames
+        Names of the benchmark's items; those of the run are added.
+
+    Returns
+    -------
+    list of dict
+        For each cell, what was seen of each question.
     """
+    run = cells[0].cell.run
+    if run.aggregates_only:
+        return [_write_aggregates(batches, place) for place in cells]
+    names.start_run(run.harness)
+    found = [{estimand.name: Observed() for estimand in place.cell.estimands.values()} for place in cells]
+    asked = [
+        _Asked(metric, place, estimand, seen[estimand.name])
+        for place, seen in zip(cells, found, strict=True)
+        for metric, estimand in place.cell.estimands.items()
+    ]
+    for item in run.items():
+        _write_item(batches, item, names.place(item), asked)
+    return found
 
-    def __init__(self, batches: Batches, key: CellKey, cell: Cell, *, repeat: int) -> None:
-        self._batches, self._key, self._cell, self._repeat = batches, key, cell, repeat
-        self._occurrences = _Occurrences()
 
-    def write(self, items: ItemNames) -> dict[str, Observed]:
-        """Write the cell's records and return what was seen of each question; the names of its items are added to `items`."""
-        if self._cell.run.aggregates_only:
-            return self._write_aggregates()
-        seen = {estimand.name: Observed() for estimand in self._cell.estimands.values()}
-        for item in self._cell.run.items():
-            name, repeat = self._occurrences.place(items.name(item, self._cell.run.harness), item)
-            if name not in items.names:
-                items.names.add(name)
-                self._batches.ask(name, item)
-            held = bool(item.text) or any(mark.value is not None for mark in item.marks.values())
-            for metric, mark in item.marks.items():
-                estimand = self._cell.estimands.get(metric)
-                if estimand is not None:
-                    seen[estimand.name].add(mark, worst=estimand.worst, held=held)
-                    self._batches.add(self._record(item, name, repeat, estimand=estimand.name, mark=mark), item.prompt)
-        return seen
-
-    def _record(self, item: ForeignItem, name: str, repeat: int, *, estimand: str, mark: Mark) -> ItemRecord:
-        return ItemRecord(
-            cell=self._key,
-            estimand=estimand,
-            item_id=name,
-            cluster=item.cluster or name,
-            stratum=item.stratum,
-            repeat=self._repeat * _Occurrences.MAX_REPEATS + repeat,
-            value=mark.value,
-            weight=1.0,
-            status=mark.status,
-            reason=mark.reason,
-            prompt_digest=text_digest(item.prompt),
-            token_digest=tokens_digest(item.tokens),
+def _write_item(batches: Batches, item: ForeignItem, placed: Placed, asked: Sequence[_Asked]) -> None:
+    if placed.fresh:
+        batches.ask(placed.name, item)
+    held = bool(item.text) or any(mark.value is not None for mark in item.marks.values())
+    prompt, tokens = batches.prompt(item.prompt), tokens_digest(item.tokens)
+    for one in asked:
+        mark = item.marks.get(one.metric)
+        if mark is None:
+            continue
+        one.seen.add(mark, worst=one.estimand.worst, held=held)
+        batches.add(
+            ItemRecord(
+                cell=one.place.key,
+                estimand=one.estimand.name,
+                item_id=placed.name,
+                cluster=item.cluster or placed.name,
+                stratum=item.stratum,
+                repeat=one.place.repeat * MAX_REPEATS + placed.repeat,
+                value=mark.value,
+                weight=1.0,
+                status=mark.status,
+                reason=mark.reason,
+                prompt_digest=prompt,
+                token_digest=tokens,
+            )
         )
 
-    def _write_aggregates(self) -> dict[str, Observed]:
-        seen = {}
-        item = ForeignItem(id=AGGREGATE_ITEM, text="", cluster=AGGREGATE_ITEM)
-        for name, value in self._cell.reported.items():
-            seen[name] = Observed()
-            mark = Mark(value=value, status=Status.SCORED) if value is not None else _PLACEHOLDER
-            if value is not None:
-                seen[name].bound(value)
-            self._batches.add(self._record(item, AGGREGATE_ITEM, 0, estimand=name, mark=mark))
-        return seen
 
-
-_PLACEHOLDER = Mark(value=None, status=Status.UNKNOWN, reason="the file reports a placeholder")
-
-
-class ItemNames:
-    """Names of a benchmark's items: what they ask, or the package's id where a file holds no question.
-
-    An item without a question gets the name of the item that had its id in another run of the same package.
-    """
-
-    def __init__(self) -> None:
-        self._by_id: dict[tuple[str, str], str] = {}
-        self.names: set[str] = set()
-
-    def name(self, item: ForeignItem, harness: str) -> str:
-        """Return the name of an item, before duplicates in its run are told apart."""
-        at = (harness, item.id)
-        digest = content_digest(item.text, item.options)
-        if digest:
-            self._by_id.setdefault(at, digest)
-            return digest
-        return self._by_id.get(at, f"id:{item.id}")
-
-
-class _Occurrences:
-    """Tells the items of one run apart: a question under two ids is two items, an id twice is a repetition."""
-
-    MAX_REPEATS = 1000
-
-    def __init__(self) -> None:
-        self._first: dict[str, str] = {}
-        self._others: dict[str, dict[str, int]] = {}
-        self._taken: set[str | tuple[str, int]] = set()
-        self._next: dict[str, int] = {}
-
-    def place(self, name: str, item: ForeignItem) -> tuple[str, int]:
-        """Return the item's final name, and the number of its repetition."""
-        if self._first.setdefault(name, item.id) != item.id:
-            others = self._others.setdefault(name, {})
-            name = f"{name}~{others.setdefault(item.id, len(others) + 2)}"
-        repeat = item.repeat
-        at = (name, repeat) if repeat else name
-        if at in self._taken:
-            repeat = self._next.get(name, repeat) + 1
-            self._next[name] = repeat
-            at = (name, repeat)
-        self._taken.add(at)
-        return name, min(repeat, self.MAX_REPEATS - 1)
+def _write_aggregates(batches: Batches, place: PlacedCell) -> dict[str, Observed]:
+    seen = {}
+    for name, value in place.cell.reported.items():
+        seen[name] = Observed()
+        if value is not None:
+            seen[name].bound(value)
+        batches.add(
+            ItemRecord(
+                cell=place.key,
+                estimand=name,
+                item_id=AGGREGATE_ITEM,
+                cluster=AGGREGATE_ITEM,
+                stratum="",
+                repeat=place.repeat * MAX_REPEATS,
+                value=value,
+                weight=1.0,
+                status=Status.SCORED if value is not None else Status.UNKNOWN,
+                reason="" if value is not None else "the file reports a placeholder",
+            )
+        )
+    return seen

@@ -6,6 +6,7 @@ built beside its place and renamed when it is whole: a refusal leaves nothing be
 
 from __future__ import annotations
 
+import itertools
 import math
 import shutil
 from collections import Counter
@@ -16,10 +17,11 @@ from pathlib import Path
 from safetyrepro.envelope import Configuration, Envelope, Factor, Level
 from safetyrepro.errors import IngestError, SafetyReproError, StoreError
 from safetyrepro.estimands import Estimand, Orientation
-from safetyrepro.foreign_records import Batches, CellWriter, ItemNames, Observed
+from safetyrepro.foreign_records import Batches, Observed, PlacedCell, write_run
 from safetyrepro.harnesses.base import STAGES, UNRECORDED, ForeignRun
 from safetyrepro.harnesses.discovery import Reading, discover
 from safetyrepro.harnesses.mapping import Cell, cells_of
+from safetyrepro.item_names import ItemNames
 from safetyrepro.manifest import BenchmarkEntry, DataEntry, Manifest
 from safetyrepro.records import CellKey
 from safetyrepro.stamp import make_stamp, now, stamp_time
@@ -204,21 +206,17 @@ def _build(
     )
     store = Store.create(building, manifest)
     observed: dict[tuple[str, str], Observed] = {}
-    items: dict[str, ItemNames] = {}
-    notes = _repeat_notes(placed)
+    n_runs = Counter(benchmark for benchmark, _ in {(one.benchmark, id(one.cell.run)) for one in placed})
+    items = {benchmark: ItemNames(several_runs=n > 1) for benchmark, n in n_runs.items()}
     with store.writing():
         batches = Batches(store)
-        for one in placed:
-            for estimand, seen in _written(batches, one, items.setdefault(one.benchmark, ItemNames())).items():
-                observed.setdefault((one.benchmark, estimand), Observed()).merge(seen)
-                notes += _disagreements(one, estimand, seen)
-            notes += [f"{one.model} on {one.benchmark}: {note}" for note in one.cell.run.notes]
+        notes = [*_repeat_notes(placed), *_write_runs(batches, placed, items, observed)]
         batches.flush()
         kept = tuple(dict.fromkeys(notes))
         note = " ".join(kept[:MAX_NOTES]) + (f" {len(kept) - MAX_NOTES} more notes." if len(kept) > MAX_NOTES else "")
         store.update(
             {
-                "benchmarks": tuple(_bounded(entry, observed, len(items[entry.name].names), options) for entry in entries),
+                "benchmarks": tuple(_bounded(entry, observed, len(items[entry.name]), options) for entry in entries),
                 "note": note,
                 "stamp": store.manifest.stamp.model_copy(update={"finished": stamp_time(now())}),
                 "complete": True,
@@ -227,11 +225,25 @@ def _build(
     return kept
 
 
-def _written(batches: Batches, one: _Placed, items: ItemNames) -> dict[str, Observed]:
+def _write_runs(
+    batches: Batches, placed: Sequence[_Placed], items: Mapping[str, ItemNames], observed: dict[tuple[str, str], Observed]
+) -> Iterator[str]:
+    """Write the records of every run, in one pass over the items of each; what was seen is added to `observed`, notes are given."""
+    for _, cells in itertools.groupby(placed, key=lambda one: id(one.cell.run)):
+        members = list(cells)
+        first = members[0]
+        for one, found in zip(members, _written(batches, first.cell.run, members, items[first.benchmark]), strict=True):
+            for estimand, seen in found.items():
+                observed.setdefault((one.benchmark, estimand), Observed()).merge(seen)
+                yield from _disagreements(one, estimand, seen)
+        yield from (f"{first.model} on {first.benchmark}: {note}" for note in first.cell.run.notes)
+
+
+def _written(batches: Batches, run: ForeignRun, cells: Sequence[_Placed], items: ItemNames) -> list[dict[str, Observed]]:
     try:
-        return CellWriter(batches, one.key, one.cell, repeat=one.repeat).write(items)
+        return write_run(batches, [PlacedCell(cell=one.cell, key=one.key, repeat=one.repeat) for one in cells], items)
     except IngestError as error:
-        raise _Damaged(one.cell.run, error) from error
+        raise _Damaged(run, error) from error
 
 
 def _study_name(text: str) -> str:

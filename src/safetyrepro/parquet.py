@@ -51,7 +51,7 @@ def write_records(folder: Path, records: Sequence[ItemRecord]) -> WrittenPart:
         "weight": np.array([record.weight for record in records], dtype=np.float64),
         "status": _texts(record.status.value for record in records),
         "reason": _texts(record.reason for record in records),
-        "keys": _texts(json.dumps(record.keys) for record in records),
+        "keys": _texts(json.dumps(record.keys) if record.keys else "[]" for record in records),
         "prompt_digest": _texts(record.prompt_digest for record in records),
         "token_digest": _texts(record.token_digest for record in records),
     }
