@@ -8,7 +8,7 @@ from safetyrepro.analysis import Analysis
 from safetyrepro.card import BenchmarkCard, FactorCard, GridCard
 from safetyrepro.render.decisions import decision_lines
 from safetyrepro.render.support import support_of, support_sentences, support_words
-from safetyrepro.render.text import counted, inert, items_text, markdown_text, number, percent, statuses_text
+from safetyrepro.render.text import counted, inert, items_text, lead_text, markdown_text, number, percent, statuses_text
 from safetyrepro.render.view import (
     Shown,
     answer,
@@ -16,6 +16,7 @@ from safetyrepro.render.view import (
     held_factors,
     pair_word,
     provenance_rows,
+    runs_sentence,
     same_settings,
     shown_benchmarks,
 )
@@ -26,8 +27,6 @@ from safetyrepro.verdicts import Order, Settings, Verdict, Witness
 MARKS = {Order.A_AHEAD: "▲", Order.B_AHEAD: "▼", Order.TIE: "=", Order.MISSING: "?"}
 MAX_STRIP = 120
 MAX_NOT_RUN = 20
-SMALLEST = 0.001
-"""Below it, a lead is said to be small instead of printed as 0.000."""
 
 
 def card_markdown(card: GridCard) -> str:
@@ -91,21 +90,14 @@ def _benchmark(shown: Shown, analysis: Analysis) -> list[str]:
         f"{markdown_text(result.estimand.about.rstrip('.'))}; {markdown_text(str(result.estimand.orientation))} is safer. {size}.",
         "",
     ]
-    lines += _runs(shown.card)
+    runs = runs_sentence(shown.card)
+    lines += [runs, ""] if runs else []
     heads = ("A", "B", "A ahead", "B ahead", "tie", "missing", "flip rate", "minority", "in words")
     lines += table(heads, (_pair_row(pair) for pair in result.pairs))
     for pair in shown.drawn:
         lines += ["", *_pair(pair, shown.factors), *_further(analysis, shown, pair), *_support(shown, pair)]
     rows = ((markdown_text(model.name), *_spread(model.dispersion), statuses_text(model.statuses)) for model in result.models)
     return [*lines, "", *table(("model", "lowest", "mean", "highest", "records"), rows)]
-
-
-def _runs(entry: BenchmarkCard) -> list[str]:
-    runs = entry.n_distinct_runs
-    if not runs or runs == len(entry.configurations):
-        return []
-    told = f"Behind them {'stands' if runs == 1 else 'stand'} at most {counted(runs, 'distinct run')} of one model"
-    return [f"{told} (prompts, and decodings by name); the others read the same answers in another way or ask the same.", ""]
 
 
 def _spread(dispersion: object) -> tuple[str, str, str]:
@@ -165,15 +157,10 @@ def _support(shown: Shown, pair: Verdict) -> list[str]:
 def _witness(pair: Verdict, witness: Witness) -> Iterator[str]:
     heads = (
         "witness",
-        f"{markdown_text(pair.a)} ahead by {_lead(witness.margin_plus)}",
-        f"{markdown_text(pair.b)} ahead by {_lead(-witness.margin_minus)}",
+        f"{markdown_text(pair.a)} ahead by {lead_text(witness.margin_plus)}",
+        f"{markdown_text(pair.b)} ahead by {lead_text(-witness.margin_minus)}",
     )
     yield from table(heads, (_setting_row(name, witness) for name in witness.factors))
-
-
-def _lead(value: float) -> str:
-    """How far somebody is ahead, which is never printed as nothing."""
-    return "less than 0.001" if value < SMALLEST else number(value)
 
 
 def _setting_row(name: str, witness: Witness) -> tuple[str, str, str]:

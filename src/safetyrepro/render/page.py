@@ -70,6 +70,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "number": text.number,
+        "lead": text.lead_text,
         "percent": text.percent,
         "counted": text.counted,
         "statuses": text.statuses_text,

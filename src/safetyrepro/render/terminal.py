@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from safetyrepro.render.console import clean, settings_text
-from safetyrepro.render.text import counted, items_text
+from safetyrepro.render.text import counted, items_text, lead_text
 from safetyrepro.verdicts import Order, Verdict, Witness
 
 if TYPE_CHECKING:
@@ -172,8 +172,11 @@ def _print_witness(console: object, verdict: Verdict) -> None:
     witness = verdict.witness
     assert witness is not None
     console.print(f"  [bold]{clean(verdict.a)}[/bold] against [bold]{clean(verdict.b)}[/bold], the widest witness:")
-    console.print(f"    {witness.margin_plus:+.4f}  under {settings_text(witness.plus, witness.factors)}")
-    console.print(f"    {witness.margin_minus:+.4f}  under {settings_text(witness.minus, witness.factors)}")
+    for name, margin, settings in (
+        (verdict.a, witness.margin_plus, witness.plus),
+        (verdict.b, -witness.margin_minus, witness.minus),
+    ):
+        console.print(f"    {clean(name)} is ahead by {lead_text(margin)} under {settings_text(settings, witness.factors)}")
     console.print(f"    [dim]{_witness_note(witness, verdict)}[/dim]")
 
 

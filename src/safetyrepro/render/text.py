@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Mapping
 
 LIMIT = 300
+SMALLEST = 0.001
+"""Below it, a lead is said to be small instead of printed as 0.000."""
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~#&$!{}@])")
 _ADDRESS = re.compile(r"(?i)(:)(?=//)|(?<=www)(\.)")
 
@@ -57,6 +59,11 @@ def markdown_text(text: str, limit: int = LIMIT) -> str:
 def number(value: float | None, digits: int = 3) -> str:
     """A number with a fixed count of decimals; a dash where there is none."""
     return "–" if value is None else f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def lead_text(value: float) -> str:
+    """How far somebody is ahead, which is never printed as nothing."""
+    return f"less than {SMALLEST}" if 0 < value < SMALLEST else number(value)
 
 
 def percent(value: float | None) -> str:

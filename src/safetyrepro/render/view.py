@@ -84,6 +84,15 @@ def _shown(card: GridCard, entry: BenchmarkCard) -> Shown:
     return Shown(entry, result, card.analysis.support.get(entry.name), contested(result.pairs))
 
 
+def runs_sentence(entry: BenchmarkCard) -> str:
+    """How many of the configurations can be runs of their own; empty where all are, or where it is not known."""
+    runs = entry.n_distinct_runs
+    if not runs or runs == len(entry.configurations):
+        return ""
+    told = f"Behind them {'stands' if runs == 1 else 'stand'} at most {counted(runs, 'distinct run')} of one model"
+    return f"{told} (prompts, and decodings by name); the others read the same answers in another way or ask the same."
+
+
 def alike_sentence(entry: BenchmarkCard) -> str:
     """Levels that changed nothing that some model was asked; said of every model at once where it is so of all, empty where of none."""
     told = {model: alike_text(levels) for model, levels in levels_alike(entry).items()}

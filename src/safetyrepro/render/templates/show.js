@@ -29,6 +29,7 @@ const el = (name, attributes = {}, ...children) => {
 const minus = (text) => text.replace("-", "\u2212");
 const exact = (value, text) => el("data", { value: String(value) }, value === null ? "–" : minus(text));
 const decimal = (value) => exact(value, value === null ? "" : value.toFixed(3));
+const lead = (value) => (value > 0 && value < 0.001 ? exact(value, "less than 0.001") : decimal(value));
 const counted = (n, noun) => `${n} ${noun}${n === 1 ? "" : "s"}`;
 const named = (text) => el("bdi", {}, text);
 const settingsText = (envelope, c, factors = envelope.factors.map((_, f) => f)) =>
@@ -80,7 +81,7 @@ function witnessSentence(state, p) {
   );
   const [a, b] = question.pairs[p].map((model) => named(question.models[model]));
   const side = (model, c, value) => [
-    model, " ahead by ", decimal(value), " under ",
+    model, " ahead by ", lead(value), " under ",
     el("span", { "data-configuration": String(c) }, named(settingsText(envelope, c, differing))),
   ];
   return ["Widest reversal: ", side(a, witness.plus, gaps[witness.plus]), "; ", side(b, witness.minus, -gaps[witness.minus]), "."];
