@@ -10,7 +10,9 @@ import pytest
 from render.made import card_of, random_rows
 from render.verdicts import verdict_of
 from safetyrepro.inference import BenchmarkInference, PairInference
-from safetyrepro.render.support import p_text, support_of, support_sentences, support_words
+from safetyrepro.render.markdown import card_markdown
+from safetyrepro.render.page import card_page
+from safetyrepro.render.support import borne_sentence, p_text, support_of, support_sentences, support_words
 from safetyrepro.stats.support import SupportWord
 
 
@@ -76,3 +78,47 @@ def test_the_inference_of_a_pair_is_found_by_its_models(inference: BenchmarkInfe
 
 def test_a_table_without_inference_has_none(tmp_path: Path):
     assert card_of(tmp_path).analysis.support == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "holm", "told"),
+    [
+        (
+            (SupportWord.UNRESOLVED,),
+            None,
+            "of 1 comparison, a reversal is more than item noise in 0 and 1 are not settled (alpha 0.05).",
+        ),
+        (
+            (SupportWord.REVERSAL_SUPPORTED,),
+            0.2,
+            "of 1 comparison, a reversal is more than item noise in 1 (0 after Holm's correction) (alpha 0.05).",
+        ),
+        (
+            (
+                SupportWord.REVERSAL_SUPPORTED,
+                SupportWord.B_AHEAD_EVERYWHERE,
+                SupportWord.A_AHEAD_SOMEWHERE,
+                SupportWord.UNRESOLVED,
+            ),
+            0.05,
+            (
+                "of 4 comparisons, a reversal is more than item noise in 1 (1 after Holm's correction), one model is ahead everywhere in 1, "
+                "one is ahead somewhere in 1 and 1 are not settled (alpha 0.05)."
+            ),
+        ),
+    ],
+)
+def test_the_first_screen_counts_what_the_items_bear(
+    tmp_path: Path, words: tuple[SupportWord, ...], holm: float | None, told: str
+):
+    card = card_of(tmp_path, random_rows(models=("one", "two"), levels=("x", "y"), n_items=80, seed=5), draws=200)
+    found = card.analysis.support["bench"]
+    pairs = tuple(dataclasses.replace(found.pairs[0], word=word, holm=holm) for word in words)
+    analysis = dataclasses.replace(card.analysis, support={"bench": dataclasses.replace(found, pairs=pairs)})
+    changed = card.model_copy(update={"analysis": analysis})
+    assert borne_sentence(changed) == told
+    for shown in (card_page(changed), card_markdown(changed)):
+        assert told.partition(" (")[0] in shown
+    nothing = card.model_copy(update={"analysis": dataclasses.replace(card.analysis, support={})})
+    assert borne_sentence(nothing) == ""
+    assert "can bear, apart" not in card_page(nothing) + card_markdown(nothing)

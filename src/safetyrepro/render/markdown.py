@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from safetyrepro.analysis import Analysis
 from safetyrepro.card import BenchmarkCard, FactorCard, GridCard
 from safetyrepro.render.decisions import decision_lines
-from safetyrepro.render.support import support_of, support_sentences, support_words
+from safetyrepro.render.support import borne_sentence, support_of, support_sentences, support_words
 from safetyrepro.render.text import counted, inert, items_text, lead_text, markdown_text, number, percent, statuses_text
 from safetyrepro.render.view import (
     Shown,
@@ -64,6 +64,8 @@ def _opening(card: GridCard) -> list[str]:
         "",
         f"**{markdown_text(told.word)}.** {markdown_text(told.sentence, 600)}",
     ]
+    if borne := borne_sentence(card):
+        lines += ["", f"What the items can bear, apart from these counts: {borne}"]
     if card.note:
         lines += ["", f"Note: {markdown_text(card.note, 4000)}"]
     lines += ["", *(f"- {markdown_text(sentence, 600)}" for sentence in card.headline)]

@@ -48,6 +48,7 @@ def card_page(card: GridCard) -> str:
             card=card,
             shown=shown,
             answer=view.answer(card),
+            borne=support.borne_sentence(card),
             boards=contest.board_places(shown),
             claims=contest.claim_places(card, shown),
             data=contest.contest_data(card, shown),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+from safetyrepro.card import GridCard
 from safetyrepro.inference import BenchmarkInference, PairInference
 from safetyrepro.render.beyond import inferred_sentences
-from safetyrepro.render.text import inert, number, percent
+from safetyrepro.render.text import counted, inert, number, percent
 from safetyrepro.stats.support import SupportWord
 from safetyrepro.verdicts import Verdict
 
+EVERYWHERE = (SupportWord.A_AHEAD_EVERYWHERE, SupportWord.B_AHEAD_EVERYWHERE)
+SOMEWHERE = (SupportWord.A_AHEAD_SOMEWHERE, SupportWord.B_AHEAD_SOMEWHERE)
 SMALL = 1e-3
 """Adjusted p-values below this are printed as below it."""
 
@@ -68,3 +73,23 @@ def support_sentences(inference: BenchmarkInference, entry: PairInference) -> tu
         sentences.append(f"Unresolved: {inert(entry.unresolved_because, 600)}.")
     sentences += [f"Further, {sentence}." for sentence in inferred_sentences(entry, alpha=inference.alpha)]
     return tuple(sentences)
+
+
+def borne_sentence(card: GridCard) -> str:
+    """What the items can bear of the whole card, over the primary question of each benchmark; empty where nothing was inferred."""
+    results = {name: result for name, result in card.analysis.benchmarks.items() if result.primary}
+    found = [inference for name, inference in card.analysis.support.items() if name in results and inference.pairs]
+    pairs = [pair for inference in found for pair in inference.pairs]
+    if not pairs:
+        return ""
+    words, alpha = Counter(pair.word for pair in pairs), found[0].alpha
+    kept = sum(pair.word is SupportWord.REVERSAL_SUPPORTED and pair.holm is not None and pair.holm <= alpha for pair in pairs)
+    reversals = words[SupportWord.REVERSAL_SUPPORTED]
+    corrected = f" ({kept} after Holm's correction)" if reversals else ""
+    parts = [f"a reversal is more than item noise in {reversals}{corrected}"]
+    for told, members in (("one model is ahead everywhere in {}", EVERYWHERE), ("one is ahead somewhere in {}", SOMEWHERE)):
+        n = sum(words[member] for member in members)
+        parts += [told.format(n)] if n else []
+    parts += [f"{words[SupportWord.UNRESOLVED]} are not settled"] if words[SupportWord.UNRESOLVED] else []
+    listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return f"of {counted(len(pairs), 'comparison')}, {listed} (alpha {alpha:g})."

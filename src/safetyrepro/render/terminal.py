@@ -213,10 +213,14 @@ def print_card(card: GridCard, paths: CardPaths) -> None:
     """Print the headline of a card and where it lies."""
     from rich.console import Console
 
+    from safetyrepro.render.support import borne_sentence
+
     console = Console(highlight=False)
     console.print(f"\n[bold]{clean(card.question, 400)}[/bold]")
     for sentence in card.headline:
         console.print(f"  {clean(sentence, 600)}")
+    if borne := borne_sentence(card):
+        console.print(f"  What the items can bear, apart from these counts: {borne}")
     if card.note:
         console.print(f"[dim]{clean(card.note, 600)}[/dim]")
     console.print(f"\nThe card: {clean(str(paths.html), 400)}", soft_wrap=True)
