@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from typer.testing import CliRunner
 
 from made_cards import made_card
 from safetyrepro.canonical import canonical_digest, canonical_json
+from safetyrepro.card import GridCard
 from safetyrepro.cli import app
-from safetyrepro.render.files import CARD, read_card
+from safetyrepro.render.files import CARD, read_card, renderings, write_card
 from safetyrepro.verify import compare_renderings
 
 
@@ -28,6 +30,30 @@ def test_what_was_written_beside_a_card_is_what_its_document_says(tmp_path: Path
 
     assert found.ok
     assert found.checked[0].endswith("lies beside it: card.md, card.html, verify.py")
+
+
+def turned_round(value: object) -> object:
+    """A document with the keys of every mapping in the opposite order."""
+    if isinstance(value, dict):
+        return {key: turned_round(held) for key, held in reversed(value.items())}
+    return [turned_round(held) for held in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("seed", [1, 9])
+def test_no_rendering_depends_on_the_order_in_which_a_mapping_was_filled(tmp_path: Path, seed: int):
+    made_card(seed, tmp_path)
+    document = json.loads((tmp_path / CARD).read_bytes())
+    for entry in document["benchmarks"]:
+        entry["data"]["files"] = {"a/one.csv": "1" * 64, "B.csv": "2" * 64, "c.json": "3" * 64}
+
+    cards = [GridCard.model_validate(changed) for changed in (document, turned_round(document))]
+
+    first, second = (renderings(card) for card in cards)
+    assert first == second
+    assert "2222222222222222, 1111111111111111, 3333333333333333" in first["card.html"].decode()
+    for place, card in enumerate(cards):
+        write_card(card, tmp_path / str(place))
+    assert (tmp_path / "0" / "card.html").read_bytes() == (tmp_path / "1" / "card.html").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["card.md", "card.html", "verify.py"])

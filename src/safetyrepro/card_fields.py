@@ -52,7 +52,7 @@ def cell_fields(card: GridCard, benchmark: BenchmarkCard, cell: CellCard) -> dic
         model.chat_template,
         f"safetyrepro {stamp.package_version}" if ran_here else settings.get("harness", NOT_RECORDED),
         data.edition,
-        ", ".join(digest[:16] for digest in data.files.values()) or NOT_RECORDED,
+        ", ".join(digest[:16] for _, digest in sorted(data.files.items())) or NOT_RECORDED,
         data.subset_rule,
         NOT_RECORDED if data.subset_seed is None else str(data.subset_seed),
         cell.prompts_digest,

@@ -60,8 +60,9 @@ def write_card(card: GridCard, folder: Path, *, rows: CardRows | None = None) ->
         raise CardError(
             str(folder), found=f"cannot be made a folder ({error.strerror})", remedy="Name another folder."
         ) from error
-    write_whole(folder / CARD, canonical_json(card.model_dump(mode="json")))
-    for name, content in renderings(card).items():
+    document = canonical_json(card.model_dump(mode="json"))
+    write_whole(folder / CARD, document)
+    for name, content in renderings(GridCard.model_validate_json(document)).items():  # as whoever reads the document sees it
         write_whole(folder / name, content)
     if rows is not None:
         write_whole(folder / rows.entry.file, rows.content)
