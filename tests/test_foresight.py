@@ -18,7 +18,7 @@ from safetyrepro.foresight import PlannedRuns, encoders_at_hand, foresight_docum
 from safetyrepro.plan import make_plan
 from safetyrepro.probe import probe
 from safetyrepro.render.foreseen import print_memory, print_runs
-from safetyrepro.render.terminal import print_plan
+from safetyrepro.render.planned import print_plan
 from safetyrepro.selection import shipped_studies
 from safetyrepro.study import parse_study
 from test_plan_and_run import TEXT, prompts_csv

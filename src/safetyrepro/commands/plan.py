@@ -54,7 +54,7 @@ def _plan_cells(worked_out: Plan, *, json: bool, seconds: float | None) -> None:
     from safetyrepro.probe import probe as estimated
     from safetyrepro.render.estimate import print_estimate
     from safetyrepro.render.foreseen import print_memory, print_runs
-    from safetyrepro.render.terminal import print_plan
+    from safetyrepro.render.planned import print_plan
 
     encoders = encoders_at_hand(worked_out)
     costs, runs = plan_costs(worked_out, encoders), planned_runs(worked_out, encoders)

@@ -1,4 +1,4 @@
-"""Plans, stores and analyses as text that is pleasant to read; whatever came from outside is printed as inert text."""
+"""Stores, analyses and cards as text that is pleasant to read; whatever came from outside is printed as inert text."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
     from safetyrepro.analysis import Analysis, BenchmarkAnalysis
     from safetyrepro.card import GridCard
-    from safetyrepro.costs import BenchmarkCost
     from safetyrepro.inference import BenchmarkInference, PairInference
-    from safetyrepro.plan import Plan
     from safetyrepro.render.files import CardPaths
     from safetyrepro.store import Store
 
@@ -243,90 +241,3 @@ def print_store(store: Store) -> None:
         for label in entry.not_run[:3]:
             console.print(f"    [dim]not run: {clean(label)}[/dim]")
     console.print(f"Next: safetyrepro analyze {clean(str(store.folder), 400)}")
-
-
-def print_plan(plan: Plan, costs: Sequence[BenchmarkCost]) -> None:
-    """Print a plan: what is varied, what is left out, and what it costs."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    study = plan.study
-    console.print(f"\n[bold]{clean(study.name)}[/bold]  {clean(study.question, 400)}")
-    console.print(
-        f"{len(study.models)} models, {len(plan.benchmarks)} benchmarks, [bold]{plan.n_cells} cells[/bold], "
-        f"{len(plan.loads)} loads, backend {clean(study.backend)}, seed {study.seed}"
-    )
-    unpinned = ", ".join(clean(model.name) for model in study.models if model.unpinned)
-    if unpinned:
-        console.print(f"[yellow]unpinned: {unpinned}; the first run fixes the revision in study.lock.json[/yellow]")
-    for benchmark in plan.benchmarks:
-        envelope = benchmark.envelope
-        console.print(
-            f"\n[bold]{clean(benchmark.spec.name)}[/bold]: {len(envelope)} configurations "
-            f"({len(envelope.core)} core), {len(benchmark.items) or 'no'} items at hand, edition {clean(benchmark.data.edition)}"
-        )
-        for note in benchmark.data.notes:
-            console.print(f"    [yellow]{clean(note, 300)}[/yellow]")
-        for factor in envelope.factors:
-            stage = factor.stage.name if factor.stage is not None else "-"
-            names = ", ".join(clean(name) for name in factor.names)
-            console.print(f"  {'·' if len(factor.levels) > 1 else ' '} {factor.name:<16} [dim]{stage:<6}[/dim] {names}")
-        for entry in envelope.exclusions:
-            console.print(f"    [yellow]left out: {entry.count} configurations; {clean(entry.reason)}[/yellow]")
-    console.print()
-    console.print(_cost_table(costs))
-    console.print(f"[dim]{_tokens_note(costs)}[/dim]\n")
-
-
-def _tokens_note(costs: Sequence[BenchmarkCost]) -> str:
-    """How the tokens of a plan were counted."""
-    by = {cost.tokens_by.value for cost in costs if cost.n_items}
-    rules = {
-        "tokenizer": "tokens are counted by the models' own tokenizers",
-        "part": "~ scaled from a part that was tokenized",
-        "characters": "~ estimated as characters / 4, since the tokenizer is not at hand",
-    }
-    told = [rule for name, rule in rules.items() if name in by]
-    return f"Requests are counted exactly; {'; '.join(told)}." if told else "No data are at hand: nothing is counted."
-
-
-def _cost_table(costs: Sequence[BenchmarkCost]) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("benchmark", no_wrap=True)
-    table.add_column("load", overflow="fold")
-    for title in ("cells", "prompt\ncells", "requests\nunshared", "requests", "tokens\nunshared", "tokens", "tokens\nlimit"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for name, rows in _by_benchmark(costs).items():
-        alike = len({_numbers(row) for row in rows}) == 1
-        for row in rows[:1] if alike else rows:
-            numbers = (_figure(number, row, tokens=place > 3) for place, number in enumerate(_numbers(row)))
-            table.add_row(clean(name), f"each of {len(rows)}" if alike and len(rows) > 1 else clean(row.model), *numbers)
-    return table
-
-
-def _by_benchmark(costs: Sequence[BenchmarkCost]) -> dict[str, list[BenchmarkCost]]:
-    grouped: dict[str, list[BenchmarkCost]] = {}
-    for cost in costs:
-        grouped.setdefault(cost.benchmark, []).append(cost)
-    return grouped
-
-
-def _figure(number: int | None, cost: BenchmarkCost, *, tokens: bool) -> str:
-    """A number of the table; what is unknown is a dash, an estimate has its mark."""
-    mark = "~" if tokens and cost.tokens_limit is None else ""
-    return f"{mark}{number:,}" if number else "-"
-
-
-def _numbers(cost: BenchmarkCost) -> tuple[int | None, ...]:
-    return (
-        cost.n_configurations,
-        cost.n_prompt_cells,
-        cost.requests_naive,
-        cost.requests,
-        cost.tokens_naive,
-        cost.tokens,
-        cost.tokens_limit,
-    )
