@@ -214,6 +214,7 @@ def test_tokens_of_a_plan_are_those_of_a_probe_where_the_tokenizer_is_at_hand(
     printed = capsys.readouterr().out
     assert "tokens are counted by the models' own tokenizers" in printed
     assert "~" not in printed
+    assert "…" not in printed
 
     monkeypatch.setattr(costing, "LARGEST_TEXT", 300)
     monkeypatch.setattr(costing, "PART_TEXT", 300)

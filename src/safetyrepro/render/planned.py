@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 
 from safetyrepro.render.console import clean
 
+LAST_EXACT = 3
+"""Place of the last number that is counted also where no tokenizer is at hand."""
+UNITS = {10**12: " T", 10**9: " G", 10**6: " M", 10**3: " k"}
+"""Of estimates."""
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -44,7 +49,7 @@ def print_plan(plan: Plan, costs: Sequence[BenchmarkCost]) -> None:
             console.print(f"    [yellow]left out: {entry.count} configurations; {clean(entry.reason)}[/yellow]")
     console.print()
     console.print(_cost_table(costs))
-    console.print(f"[dim]{_tokens_note(costs)}[/dim]\n")
+    console.print(f"\n[dim]{_table_note(costs)}{_tokens_note(costs)}[/dim]\n")
 
 
 def _tokens_note(costs: Sequence[BenchmarkCost]) -> str:
@@ -63,17 +68,36 @@ def _cost_table(costs: Sequence[BenchmarkCost]) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("benchmark", no_wrap=True)
-    table.add_column("load", overflow="fold")
+    grouped = _by_benchmark(costs)
+    merged = all(len({_numbers(row) for row in rows}) == 1 for rows in grouped.values())
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
+    table.add_column("benchmark" if merged else "benchmark\n  load", overflow="fold", min_width=11)
     for title in ("cells", "prompt\ncells", "requests\nunshared", "requests", "tokens\nunshared", "tokens", "tokens\nlimit"):
         table.add_column(title, justify="right", no_wrap=True)
-    for name, rows in _by_benchmark(costs).items():
-        alike = len({_numbers(row) for row in rows}) == 1
-        for row in rows[:1] if alike else rows:
-            numbers = (_figure(number, row, tokens=place > 3) for place, number in enumerate(_numbers(row)))
-            table.add_row(clean(name), f"each of {len(rows)}" if alike and len(rows) > 1 else clean(row.model), *numbers)
+    for name, rows in grouped.items():
+        if merged:
+            table.add_row(clean(name), *_figures(rows[0]))
+        else:
+            table.add_row(clean(name))
+            for row in rows:
+                table.add_row(f"  {clean(row.model)}", *_figures(row))
+    totals = _total(costs)
+    if len(costs) > 1 and totals is not None:
+        table.add_section()
+        table.add_row("all loads", *totals, style="bold")
     return table
+
+
+def _table_note(costs: Sequence[BenchmarkCost]) -> str:
+    """What a row stands for, where it is not one loading."""
+    grouped = _by_benchmark(costs)
+    loads = {len(rows) for rows in grouped.values()}
+    merged = all(len({_numbers(row) for row in rows}) == 1 for rows in grouped.values())
+    return (
+        f"A row is of one load; each of the {max(loads)} loads is asked the same. "
+        if merged and loads and max(loads) > 1
+        else ""
+    )
 
 
 def _by_benchmark(costs: Sequence[BenchmarkCost]) -> dict[str, list[BenchmarkCost]]:
@@ -83,10 +107,29 @@ def _by_benchmark(costs: Sequence[BenchmarkCost]) -> dict[str, list[BenchmarkCos
     return grouped
 
 
-def _figure(number: int | None, cost: BenchmarkCost, *, tokens: bool) -> str:
-    """A number of the table; what is unknown is a dash, an estimate has its mark."""
-    mark = "~" if tokens and cost.tokens_limit is None else ""
-    return f"{mark}{number:,}" if number else "-"
+def _figures(cost: BenchmarkCost) -> tuple[str, ...]:
+    estimated = cost.tokens_limit is None
+    return tuple(_figure(number, estimated=estimated and place > LAST_EXACT) for place, number in enumerate(_numbers(cost)))
+
+
+def _total(costs: Sequence[BenchmarkCost]) -> tuple[str, ...] | None:
+    """Sums over all loads; None where a benchmark's data are not at hand."""
+    if not all(cost.n_items for cost in costs):
+        return None
+    estimated = any(cost.tokens_limit is None for cost in costs)
+    sums = [None if None in column else sum(filter(None, column)) for column in zip(*map(_numbers, costs), strict=True)]
+    return tuple(_figure(number, estimated=estimated and place > LAST_EXACT) for place, number in enumerate(sums))
+
+
+def _figure(number: int | None, *, estimated: bool) -> str:
+    """A number of the table; what is unknown is a dash, an estimate has its mark and three digits."""
+    if not number:
+        return "-"
+    if not estimated:
+        return f"{number:,}"
+    rounded = float(f"{number:.3g}")
+    power = next((step for step in UNITS if rounded >= step), 1)
+    return f"~{rounded / power:g}{UNITS.get(power, '')}"
 
 
 def _numbers(cost: BenchmarkCost) -> tuple[int | None, ...]:
