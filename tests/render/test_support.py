@@ -86,7 +86,7 @@ def test_a_table_without_inference_has_none(tmp_path: Path):
         (
             (SupportWord.UNRESOLVED,),
             None,
-            "of 1 comparison, a reversal is more than item noise in 0 and 1 are not settled (alpha 0.05).",
+            "of 1 comparison, a reversal is more than item noise in none, and 1 are not settled (alpha 0.05).",
         ),
         (
             (SupportWord.REVERSAL_SUPPORTED,),
@@ -103,7 +103,7 @@ def test_a_table_without_inference_has_none(tmp_path: Path):
             0.05,
             (
                 "of 4 comparisons, a reversal is more than item noise in 1 (1 after Holm's correction), one model is ahead everywhere in 1, "
-                "one is ahead somewhere in 1 and 1 are not settled (alpha 0.05)."
+                "one is ahead somewhere in 1, and 1 are not settled (alpha 0.05)."
             ),
         ),
     ],

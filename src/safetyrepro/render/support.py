@@ -86,10 +86,10 @@ def borne_sentence(card: GridCard) -> str:
     kept = sum(pair.word is SupportWord.REVERSAL_SUPPORTED and pair.holm is not None and pair.holm <= alpha for pair in pairs)
     reversals = words[SupportWord.REVERSAL_SUPPORTED]
     corrected = f" ({kept} after Holm's correction)" if reversals else ""
-    parts = [f"a reversal is more than item noise in {reversals}{corrected}"]
+    parts = [f"a reversal is more than item noise in {reversals or 'none'}{corrected}"]
     for told, members in (("one model is ahead everywhere in {}", EVERYWHERE), ("one is ahead somewhere in {}", SOMEWHERE)):
         n = sum(words[member] for member in members)
         parts += [told.format(n)] if n else []
     parts += [f"{words[SupportWord.UNRESOLVED]} are not settled"] if words[SupportWord.UNRESOLVED] else []
-    listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}, and {parts[-1]}"
     return f"of {counted(len(pairs), 'comparison')}, {listed} (alpha {alpha:g})."
