@@ -10,6 +10,11 @@ from safetyrepro.estimands import Estimand
 from safetyrepro.manifest import PROGRAMS, Manifest
 from safetyrepro.verdicts import Verdict
 
+LEAST_SHARE = 0.005
+"""Below it, a whole percentage would be 0%."""
+ROUNDING = 1e-9
+"""Shares that lie closer to 0 or 1 were rounded away from it."""
+
 LIMITS = (
     "Read inside this envelope: a verdict is about the configurations listed here, and nothing is claimed about others.",
     "A reversal is a fact about these scores on these items; whether it is more than item noise is said apart from it, or not at all.",
@@ -67,9 +72,14 @@ def verdict_sentence(verdict: Verdict) -> str:
     text = f"{counted} of {total} configurations{missing}"
     if not verdict.reversal or verdict.flip_rate is None:
         return f"{text}."
-    return (
-        f"{text}: two evaluators who choose independently would publish opposite verdicts {verdict.flip_rate:.0%} of the time."
-    )
+    return f"{text}: two evaluators who choose independently would publish opposite verdicts {share_text(verdict.flip_rate)} of the time."
+
+
+def share_text(value: float) -> str:
+    """A share as a whole percentage; what happens is never printed as 0%, and what can fail never as 100%."""
+    if ROUNDING < value < LEAST_SHARE:
+        return "less than 1%"
+    return "more than 99%" if 1 - LEAST_SHARE < value < 1 - ROUNDING else f"{value:.0%}"
 
 
 def recompute_commands(

@@ -75,7 +75,18 @@ def test_a_number_that_is_not_known_is_a_dash_and_never_zero(value: float | None
     assert number(value) == text
 
 
-@pytest.mark.parametrize(("value", "text"), [(None, "–"), (0.0, "0%"), (0.48, "48%"), (1.0, "100%")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (0.0, "0%"),
+        (2 / 48**2, "less than 1%"),
+        (0.48, "48%"),
+        (0.996, "more than 99%"),
+        (1 - 1e-16, "100%"),
+        (1.0, "100%"),
+    ],
+)
 def test_a_share_is_printed_in_percent(value: float | None, text: str):
     assert percent(value) == text
 

@@ -19,6 +19,7 @@ from safetyrepro.policies import BenchmarkPolicies, PairPolicies
 from safetyrepro.ranking import Ranking
 from safetyrepro.render.text import inert
 from safetyrepro.robustness import LeftOutFactor, PairRobustness
+from safetyrepro.sentences import share_text
 from safetyrepro.stats.robust_verdicts import RobustVerdicts
 from safetyrepro.verdicts import Settings
 
@@ -125,14 +126,16 @@ def terms_sentence(found: Attributed) -> str:
     if not found.factors:
         return ""
     terms = sorted(found.terms, key=lambda term: -(term.share or 0.0))[:MOST_LISTED]
-    return f"largest terms: {', '.join(f'{term_text(term.factors)} {term.share or 0.0:.0%}' for term in terms)}"
+    return f"largest terms: {', '.join(f'{term_text(term.factors)} {share_text(term.share or 0.0)}' for term in terms)}"
 
 
 def boosted_sentence(pair: PairBoosted) -> str:
     """What boosted trees say, or why they are not heard."""
     if pair.reason:
         return f"boosted trees: withheld, {inert(pair.reason)}"
-    told = ", ".join(f"{name_text(one.factor)} {one.share:.0%}" for one in sorted(pair.shares, key=lambda one: -one.share))
+    told = ", ".join(
+        f"{name_text(one.factor)} {share_text(one.share)}" for one in sorted(pair.shares, key=lambda one: -one.share)
+    )
     return f"boosted trees (cross-validated R squared {pair.cross_validated_r2 or 0.0:.2f}): {told}"
 
 

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+from safetyrepro.sentences import share_text
+
 LIMIT = 300
 SMALLEST = 0.001
 """Below it, a lead is said to be small instead of printed as 0.000."""
@@ -68,7 +70,7 @@ def lead_text(value: float) -> str:
 
 def percent(value: float | None) -> str:
     """A share as a percentage; a dash where there is none."""
-    return "–" if value is None else f"{value:.0%}"
+    return "–" if value is None else share_text(value)
 
 
 def counted(count: int, noun: str, several: str = "") -> str:

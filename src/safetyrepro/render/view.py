@@ -13,7 +13,7 @@ from safetyrepro.card_texts import contested
 from safetyrepro.inference import BenchmarkInference
 from safetyrepro.manifest import PROGRAMS
 from safetyrepro.render.text import counted
-from safetyrepro.sentences import verdict_sentence
+from safetyrepro.sentences import share_text, verdict_sentence
 from safetyrepro.verdicts import Verdict, Witness
 
 MIN_DIGEST = 16
@@ -213,7 +213,7 @@ def detection_sentence(pair: Verdict) -> str:
     chosen = points[:: max(1, len(points) // 3)][:4]
     if not chosen:
         return ""
-    told = ", ".join(f"{point.n_configurations} with probability {1 - point.probability:.0%}" for point in chosen)
+    told = ", ".join(f"{point.n_configurations} with probability {share_text(1 - point.probability)}" for point in chosen)
     return f"A study of fewer configurations, drawn at random, would have missed this reversal: one always, {told}."
 
 
