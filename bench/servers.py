@@ -2,6 +2,8 @@
 
 python bench/servers.py --make FOLDER                              write a small checkpoint for the server (head size 64)
 python bench/servers.py --url URL --name NAME --model FOLDER       compare; NAME is the model's name on the server
+
+llama.cpp reads no folder of transformers: bench/gguf_file.py writes its file.
 """
 
 from __future__ import annotations
