@@ -17,6 +17,7 @@ from safetyrepro.backends.prefix import (
     count_tokens,
     cut_chains,
     cut_rows,
+    joined_rows,
     plan_prefixes,
     sees,
 )
@@ -113,6 +114,25 @@ def test_what_a_row_needs_of_the_past_is_as_long_as_its_first_token_is_deep(sequ
         known = np.concatenate([past, np.arange(start, stop)])
         past = known[plan.end[known] > stop]
     assert len(past) == 0
+
+
+@given(many, costs, costs)
+def test_joined_rows_are_the_longest_within_their_limits(sequences, inner, cost):
+    plan = plan_prefixes(sequences)
+    read = set(plan.read_at.tolist())
+    cuts = cut_rows(plan, inner).tolist()
+    joined = joined_rows(plan, np.array(cuts), cost).tolist()
+    assert set(joined) <= set(cuts)
+    assert joined[0] == 0
+    assert joined[-1] == len(plan.tokens)
+
+    def allowed(start, stop):
+        return stop - start <= cost.longest and len(read & set(range(start, stop))) <= cost.heads
+
+    for start, stop in pairwise(joined):
+        following = next((cut for cut in cuts if cut > stop), None)
+        assert allowed(start, stop) or cuts.index(stop) == cuts.index(start) + 1
+        assert following is None or not allowed(start, following)
 
 
 def total_cost(plan, cost, cuts):

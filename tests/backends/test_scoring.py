@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from oracles.plain_model import plain_scores
-from safetyrepro.backends import scoring
+from safetyrepro.backends import passes, scoring
 from safetyrepro.backends.forward import Scores
 from safetyrepro.backends.hf import open_backend
 from safetyrepro.backends.passes import Rows, Unshared, window_of
@@ -19,6 +21,7 @@ from tiny_checkpoints import sentences
 
 pytestmark = pytest.mark.model
 
+BLOCKS = ["qwen2", "llama", "mistral", "mistral-window", "gpt2", "gpt-neox", "phi3"]
 TREES = ["qwen2", "llama", "mistral", "mistral-window", "gpt2", "gpt-neox", "gemma2", "phi3"]
 LARGE = RowCost(fixed=1e6, pair=1.0, longest=4096, heads=4096)
 SMALL = RowCost(fixed=20.0, pair=1.0, longest=9, heads=5)
@@ -71,6 +74,42 @@ def test_packed_rows_equal_a_plain_loop(checkpoint, kind, cost):
     assert engine.computed == plan.counts.limit
     for index, one in enumerate(sequences):
         assert_close(found[index], plain_scores(model, one.ids[: -one.n_scored], one.ids[-one.n_scored :]))
+
+
+@pytest.mark.parametrize("length", [4096, 50, 7])
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_attention_in_blocks_equals_a_plain_loop(checkpoint, kind, length):
+    folder = checkpoint(kind)
+    model = plain_model(folder)
+    sequences = grown()
+    plan = plan_prefixes(sequences)
+    with opened(folder) as backend:
+        cost = dataclasses.replace(LARGE, longest=length)
+        engine = SharedPrefixes(backend._forward, cost, blocks=SMALL)
+        found = dict(engine.scores(plan))
+        assert backend._forward.model.config._attn_implementation == "sdpa", "as before"
+    assert engine.computed == plan.counts.limit
+    for index, one in enumerate(sequences):
+        assert_close(found[index], plain_scores(model, one.ids[: -one.n_scored], one.ids[-one.n_scored :]))
+
+
+@pytest.mark.parametrize("kind", TREES)
+def test_models_that_ask_for_the_usual_attention_attend_in_blocks(checkpoint, kind):
+    with opened(checkpoint(kind)) as backend:
+        assert (backend._scorer._shared._blocks is not None) == (kind in BLOCKS)
+
+
+def test_a_model_that_hands_on_another_mask_attends_as_a_whole_and_this_is_said(checkpoint, monkeypatch):
+    def copied(blocks):
+        return torch.zeros((1, 1, 1, 1))
+
+    import torch
+
+    monkeypatch.setattr(passes, "carrier", copied)
+    with opened(checkpoint("qwen2")) as backend:
+        assert backend._scorer.path == Rows.TREES.value
+        assert backend._scorer._shared._blocks is None
+        assert "in blocks: ValueError: Qwen2Attention attends in a way that is not known" in backend.notes[0]
 
 
 @pytest.mark.parametrize("kind", ["qwen2", "mistral-window", "gpt2", "bloom"])
@@ -183,7 +222,8 @@ def test_every_block_pays_for_a_sample_that_is_scored_again(checkpoint, monkeypa
         assert scorer.computed <= 1.06 * scorer.limit
 
 
-def test_too_little_memory_cuts_rows_and_loses_nothing(checkpoint, monkeypatch):
+@pytest.mark.parametrize("blocks", [None, SMALL], ids=["whole", "in blocks"])
+def test_too_little_memory_cuts_rows_and_loses_nothing(checkpoint, monkeypatch, blocks):
     sequences = grown()
     plan = plan_prefixes(sequences)
     with opened(checkpoint("qwen2")) as backend:
@@ -199,7 +239,7 @@ def test_too_little_memory_cuts_rows_and_loses_nothing(checkpoint, monkeypatch):
             return forward(model, *args, **kwargs)
 
         monkeypatch.setattr(model, "forward", limited)
-        found = dict(SharedPrefixes(backend._forward, LARGE).scores(plan))
+        found = dict(SharedPrefixes(backend._forward, LARGE, blocks=blocks).scores(plan))
     assert max(longest) <= 40
     assert {index: one.logprobs for index, one in found.items()} == {
         index: pytest.approx(one.logprobs, abs=1e-4) for index, one in expected.items()

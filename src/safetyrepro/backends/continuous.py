@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safetyrepro.backends.forward import memory_is_short
-from safetyrepro.backends.passes import EMPTY, Fed, MaskedPass, Memory
+from safetyrepro.backends.passes import EMPTY, Fed, MaskedPass, Memory, whole_view
 from safetyrepro.backends.prefix import Integers, PrefixPlan, RowCost, Scorable, cut_rows, plan_prefixes, sees
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class ContinuousBatch:
         visible[:, : len(held.nodes)][:, prompts] = sees(plan, held.nodes[prompts], start, stop)[:, : int(prompts.sum())]
         visible[:, len(held.nodes) :] = sees(plan, np.zeros(0, dtype=np.int64), start, stop)
         places = np.array([node - start for node in range(start, stop) if node in ended], dtype=np.int64)
-        fed = Fed(tokens=plan.tokens[start:stop], depth=plan.depth[start:stop], sees=visible, kept=places)
+        fed = Fed(tokens=plan.tokens[start:stop], depth=plan.depth[start:stop], views=whole_view(visible), kept=places)
         logits, memory = self._pass.feed(fed, held.memory)
         self.computed += stop - start
         begun, views = [], [np.pad(held.seen, ((0, 0), (0, stop - start)))]
@@ -130,17 +130,18 @@ class ContinuousBatch:
         """Feed the latest token of every answer under way, and draw the next."""
         active = [drafts[index] for index in held.active]
         n_active = len(active)
+        seen = np.concatenate([held.seen, np.eye(n_active, dtype=bool)], axis=1)
         fed = Fed(
             tokens=np.array([draft.ids[-1] for draft in active], dtype=np.int64),
             depth=np.array([len(draft.prompt) + len(draft.ids) - 1 for draft in active], dtype=np.int64),
-            sees=np.concatenate([held.seen, np.eye(n_active, dtype=bool)], axis=1),
+            views=whole_view(seen),
             kept=np.arange(n_active),
         )
         logits, memory = self._pass.feed(fed, held.memory)
         for draft, row in zip(active, logits, strict=True):
             self._drafting.extend(draft, row)
         nodes = np.concatenate([held.nodes, np.full(n_active, GENERATED)])
-        return _Held(memory, nodes, fed.sees, held.active)
+        return _Held(memory, nodes, seen, held.active)
 
 
 def _forget(plan: PrefixPlan, held: _Held, drafts: Sequence[Draft], upcoming: int | None) -> _Held:

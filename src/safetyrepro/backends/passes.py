@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from safetyrepro.backends.blocks import Block, as_runs, attending_in_blocks, carrier
 from safetyrepro.backends.prefix import Integers
 
 if TYPE_CHECKING:
@@ -67,6 +70,25 @@ EMPTY = Memory(np.zeros(0, dtype=np.int64))
 """Nothing is remembered."""
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a stretch of a pass sees."""
+
+    start: int
+    """First token of the stretch, in the pass."""
+    stop: int
+    """Behind its last."""
+    columns: Integers
+    """(c,) columns of the memory, then of the pass, ascending; no token of the stretch sees any other."""
+    sees: NDArray[np.bool_]
+    """(stop - start, c) whether a token sees a column."""
+
+
+def whole_view(sees: NDArray[np.bool_]) -> tuple[View]:
+    """One view over a whole pass, from (n, columns + n) whether a token sees a column of the memory, then one of the pass."""
+    return (View(0, len(sees), np.arange(sees.shape[1]), sees),)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fed:
     """Tokens of one pass."""
@@ -75,8 +97,8 @@ class Fed:
     """(n,) token ids."""
     depth: Integers
     """(n,) their positions."""
-    sees: NDArray[np.bool_]
-    """(n, columns + n) whether a token sees a column of the memory, then one of the pass."""
+    views: tuple[View, ...]
+    """What they see, stretch by stretch; one view over the whole pass unless attention is in blocks."""
     kept: Integers
     """Positions of the pass at which logits are wanted, ascending."""
 
@@ -90,6 +112,8 @@ class MaskedPass:
         The model.
     rows : Rows
         Whether passes bring a mask.
+    in_blocks : bool
+        Whether each view of a pass attends by itself.
 
     Raises
     ------
@@ -97,10 +121,11 @@ class MaskedPass:
         If the model has layers that cannot take part.
     """
 
-    def __init__(self, forward: Forward, rows: Rows = Rows.TREES) -> None:
+    def __init__(self, forward: Forward, rows: Rows = Rows.TREES, *, in_blocks: bool = False) -> None:
         if not forward.takes_cache:
             raise Unshared("it keeps no keys and values")
         self.rows = rows
+        self._in_blocks = in_blocks
         self._forward = forward
         self._window = window_of(forward.model.config.get_text_config())
 
@@ -120,8 +145,9 @@ class MaskedPass:
         cache = DynamicCache()
         for layer, (keys, values) in enumerate(memory.layers):
             cache.update(keys, values, layer)
-        with torch.inference_mode():
-            found = self._forward.model(
+        model = self._forward.model
+        with torch.inference_mode(), attending_in_blocks(model) if self._in_blocks else nullcontext():
+            found = model(
                 input_ids=torch.from_numpy(fed.tokens)[None].to(self._forward.device),
                 past_key_values=cache,
                 use_cache=True,
@@ -147,12 +173,20 @@ class MaskedPass:
     def _mask(self, fed: Fed, memory: Memory) -> torch.Tensor | dict[str, torch.Tensor]:
         masks = {}
         if FULL in self._window.kinds:
-            masks[FULL] = self._additive(fed.sees)
+            masks[FULL] = self._carried(fed.views)
         if SLIDING in self._window.kinds:
-            columns = np.concatenate([memory.depth, fed.depth])
-            near = fed.depth[:, None] - columns[None, :] < (self._window.size or 0)
-            masks[SLIDING] = self._additive(fed.sees & near)
+            depth = np.concatenate([memory.depth, fed.depth])
+            masks[SLIDING] = self._carried([self._near(view, depth, fed.depth) for view in fed.views])
         return masks if len(masks) > 1 else next(iter(masks.values()))
+
+    def _near(self, view: View, depth: Integers, own: Integers) -> View:
+        near = own[view.start : view.stop, None] - depth[view.columns][None, :] < (self._window.size or 0)
+        return dataclasses.replace(view, sees=view.sees & near)
+
+    def _carried(self, views: Sequence[View]) -> torch.Tensor:
+        if not self._in_blocks:
+            return self._additive(views[0].sees)
+        return carrier([Block(view.start, view.stop, as_runs(view.columns), self._additive(view.sees)) for view in views])
 
     def _additive(self, seen: NDArray[np.bool_]) -> torch.Tensor:
         """A mask that is added: eager attention takes no other, and the fused kernel on a processor is a third faster with it."""

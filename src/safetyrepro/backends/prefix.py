@@ -200,6 +200,32 @@ def cut_rows(plan: PrefixPlan, cost: RowCost) -> Integers:
     return places[cuts[::-1]]
 
 
+def joined_rows(plan: PrefixPlan, cuts: Integers, cost: RowCost) -> Integers:
+    """Join neighbouring rows into the longest that are allowed.
+
+    Parameters
+    ----------
+    plan : PrefixPlan
+        What is to be fed.
+    cuts : (k + 1,) int array
+        Rows, as of `cut_rows`.
+    cost : RowCost
+        Its limits; a row that exceeds them by itself is kept.
+
+    Returns
+    -------
+    (rows + 1,) int array
+        Some of the cuts, the first and the last among them.
+    """
+    heads = np.concatenate([[0], np.cumsum(np.bincount(np.unique(plan.read_at), minlength=len(plan.tokens)))])[cuts]
+    reach = np.searchsorted(cuts, cuts + cost.longest, side="right") - 1
+    reach = np.minimum(reach, np.searchsorted(heads, heads + cost.heads, side="right") - 1)
+    chosen = [0]
+    while chosen[-1] < len(cuts) - 1:
+        chosen.append(max(int(reach[chosen[-1]]), chosen[-1] + 1))
+    return cuts[chosen]
+
+
 def cut_chains(plan: PrefixPlan, cost: RowCost) -> Integers:
     """Cut a plan wherever a sequence begins, so that each row is a stretch of a single one: every token sees the whole row before it.
 

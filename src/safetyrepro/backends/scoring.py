@@ -1,17 +1,19 @@
 """Log-likelihoods by the fastest path that was seen to be right for this model.
 
-Three paths give the same numbers: packed rows with tree masks, one branch at a time over shared keys and values, and plain padded
-batches. At loading, the first two are held against the third on a few sequences, and the first that agrees is taken. During a run a
+Three paths give the same numbers: packed rows with tree masks (on a processor with attention in blocks, where the model allows it), one
+branch at a time over shared keys and values, and plain padded batches. At loading, the first two are held against the third on a few sequences, and the first that agrees is taken. During a run a
 sample of every few thousand answers is scored again, alone and plainly; where one disagrees its whole block is scored again plainly,
 the fast path is given up, and a note says so. No answer leaves before its block has passed.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from safetyrepro.backends.blocks import takes_blocks
 from safetyrepro.backends.forward import HEAD_VALUES, Forward, Scores, in_halves, padded_batches
 from safetyrepro.backends.passes import Rows, Unshared
 from safetyrepro.backends.prefix import RowCost, Scorable, as_key, count_tokens, plan_prefixes
@@ -27,6 +29,12 @@ FIXED_SECONDS = {"cpu": 1.5e-4, "cuda": 4e-5}
 """What a layer costs for each pass, whatever it holds."""
 READ_BYTES = {"cpu": 2e10, "cuda": 2e12}
 """Bytes of weights that a device reads in a second: a short row waits for them."""
+BLOCK_SECONDS = 4e-5
+"""What a block of a row costs each layer of a processor to attend, whatever it holds."""
+BLOCK_OPERATIONS = 3e10
+"""Multiply-adds that attention reaches in a second in a block."""
+ROW_TOKENS = 1024
+"""A row that attends in blocks gains nothing beyond this length."""
 OPERATIONS = {"cpu": 5e10, "cuda": 5e13}
 """Multiply-adds that attention with a mask reaches in a second."""
 
@@ -140,18 +148,25 @@ class Scorer:
 
     def _checked_path(self) -> SharedPrefixes | None:
         refusals = []
-        for rows in Rows:
+        configuration = self._forward.model.config.get_text_config()
+        blocks = block_cost(configuration, self._cost()) if takes_blocks(self._forward.model) else None
+        for rows, inner in [*([(Rows.TREES, blocks)] if blocks else []), *((rows, None) for rows in Rows)]:
             try:
-                self._check(rows)
+                self._check(rows, inner)
             except Unshared as finding:
-                refusals.append(f"{rows.value}: {finding}")
+                refusals.append(f"{rows.value}{' in blocks' if inner else ''}: {finding}")
             else:
                 self.notes += [f"shared prefixes by {rows.value}, because of {'; '.join(refusals)}"] if refusals else []
-                return SharedPrefixes(self._forward, self._cost(), rows)
+                return self._path(rows, self._cost(), inner)
         self.notes.append(f"no shared prefixes, plain padded batches ({'; '.join(refusals)})")
         return None
 
-    def _check(self, rows: Rows) -> None:
+    def _path(self, rows: Rows, cost: RowCost, blocks: RowCost | None) -> SharedPrefixes:
+        if blocks is not None:
+            cost = dataclasses.replace(cost, longest=min(cost.longest, ROW_TOKENS))
+        return SharedPrefixes(self._forward, cost, rows, blocks=blocks)
+
+    def _check(self, rows: Rows, blocks: RowCost | None) -> None:
         """Hold a path against the plain one on a few sequences of random tokens.
 
         Raises
@@ -163,9 +178,10 @@ class Scorer:
         small = RowCost(fixed=1.0, pair=1.0, longest=7, heads=7)
         expected = [self._forward.score([one])[0] for one in probe]
         self._forward.computed = self._forward.padded = 0
-        for cost in (small, self._cost()):
+        tight = small if blocks is None else dataclasses.replace(small, longest=40)
+        for path in (self._path(rows, tight, blocks and small), self._path(rows, self._cost(), blocks)):
             try:
-                found = dict(SharedPrefixes(self._forward, cost, rows).scores(plan_prefixes(probe)))
+                found = dict(path.scores(plan_prefixes(probe)))
             except (ValueError, TypeError, RuntimeError, IndexError, AttributeError, KeyError) as error:
                 raise Unshared(f"{type(error).__name__}: {' '.join(str(error).split())[:120]}") from error
             wrong = [place for place, scores in found.items() if scores is None or not self._agree(scores, expected[place])]
@@ -211,6 +227,13 @@ def row_cost(configuration: object, forward: Forward, *, longest: int) -> RowCos
         longest=longest,
         heads=max(1, HEAD_VALUES // forward.vocabulary),
     )
+
+
+def block_cost(configuration: object, row: RowCost) -> RowCost:
+    """What a block of a row costs to attend on a processor; it may be as long as a row."""
+    layers = int(getattr(configuration, "num_hidden_layers", 12))
+    width = int(getattr(configuration, "hidden_size", 1024))
+    return dataclasses.replace(row, fixed=BLOCK_SECONDS * layers, pair=2.0 * width * layers / BLOCK_OPERATIONS)
 
 
 def steady_length(configuration: object) -> int | None:

@@ -1,20 +1,22 @@
 """The shared-prefix engine: rows of a plan through a model that remembers the ancestors of what comes next.
 
 Each row is one forward pass of a batch of one. Its tokens carry their depth as position and a mask that lets them see their ancestors
-only, in the row and in the remembered keys and values. Behind the row, what is no ancestor of the next token is forgotten.
+only, in the row and in the remembered keys and values. Behind the row, what is no ancestor of the next token is forgotten. Where the model
+attends in blocks, a row is long and each of its blocks looks only at itself and at the ancestors of its first token.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from safetyrepro.backends.forward import Scores, memory_is_short
-from safetyrepro.backends.passes import EMPTY, Fed, MaskedPass, Memory, Rows
-from safetyrepro.backends.prefix import Integers, PrefixPlan, RowCost, cut_chains, cut_rows, sees
+from safetyrepro.backends.passes import EMPTY, Fed, MaskedPass, Memory, Rows, View
+from safetyrepro.backends.prefix import Integers, PrefixPlan, RowCost, cut_chains, cut_rows, joined_rows, sees
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +25,25 @@ if TYPE_CHECKING:
 
 SMALLEST_ROW = 16
 """A row of so few tokens that does not fit in memory is not cut again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A stretch of a plan that is fed at once."""
+
+    start: int
+    stop: int
+    cuts: Integers
+    """Where blocks of the plan begin that attend by themselves, ascending; nothing where a row attends as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What is remembered between rows."""
+
+    nodes: Integers
+    """(columns,) index in the plan of each token."""
+    memory: Memory
 
 
 class SharedPrefixes:
@@ -36,6 +57,8 @@ class SharedPrefixes:
         What a row costs on its device.
     rows : Rows
         What one forward pass may hold.
+    blocks : RowCost, optional
+        What a block of a row costs to attend; None where a row attends as a whole. With blocks, rows are as long as they may be.
 
     Attributes
     ----------
@@ -48,12 +71,13 @@ class SharedPrefixes:
         If the model has layers that cannot take part.
     """
 
-    def __init__(self, forward: Forward, cost: RowCost, rows: Rows = Rows.TREES) -> None:
+    def __init__(self, forward: Forward, cost: RowCost, rows: Rows = Rows.TREES, *, blocks: RowCost | None = None) -> None:
         self.rows = rows
         self.computed = 0
         self._forward = forward
         self._cost = cost
-        self._pass = MaskedPass(forward, rows)
+        self._blocks = blocks
+        self._pass = MaskedPass(forward, rows, in_blocks=blocks is not None)
 
     def scores(self, plan: PrefixPlan) -> Iterator[tuple[int, Scores | None]]:
         """Score the sequences of a plan, as they are completed.
@@ -64,13 +88,13 @@ class SharedPrefixes:
             Position of the sequence in the plan; None where memory did not suffice even for the smallest row.
         """
         reading = _Reading(plan)
-        nodes, memory = np.zeros(0, dtype=np.int64), EMPTY
-        cuts = cut_rows(plan, self._cost) if self.rows is Rows.TREES else cut_chains(plan, self._cost)
+        past = _Past(np.zeros(0, dtype=np.int64), EMPTY)
+        cuts, inner = self._cuts(plan)
         rows = list(itertools.pairwise(cuts.tolist()))[::-1]
         while rows:
             start, stop = rows.pop()
             try:
-                nodes, memory = self._row(plan, nodes, memory, (start, stop), reading)
+                past = self._row(plan, past, _Row(start, stop, inner), reading)
             except (MemoryError, RuntimeError) as error:
                 if not memory_is_short(error):
                     raise
@@ -82,23 +106,44 @@ class SharedPrefixes:
                 continue
             yield from reading.completed(start, stop)
 
-    def _row(
-        self, plan: PrefixPlan, nodes: Integers, memory: Memory, row: tuple[int, int], reading: _Reading
-    ) -> tuple[Integers, Memory]:
-        """Feed a row; returns which tokens are remembered behind it, the ancestors of the next, and their keys and values."""
-        start, stop = row
+    def _cuts(self, plan: PrefixPlan) -> tuple[Integers, Integers]:
+        """Where rows begin, and where blocks of them begin that attend by themselves; both with the end of the plan."""
+        if self.rows is Rows.CHAINS:
+            return cut_chains(plan, self._cost), np.zeros(0, dtype=np.int64)
+        if self._blocks is None:
+            return cut_rows(plan, self._cost), np.zeros(0, dtype=np.int64)
+        inner = cut_rows(plan, self._blocks)
+        return joined_rows(plan, inner, self._cost), inner
+
+    def _row(self, plan: PrefixPlan, past: _Past, row: _Row, reading: _Reading) -> _Past:
+        """Feed a row; returns what is remembered behind it: the ancestors of the next token."""
+        start, stop = row.start, row.stop
         fed = Fed(
             tokens=plan.tokens[start:stop],
             depth=plan.depth[start:stop],
-            sees=sees(plan, nodes, start, stop),
+            views=_views(plan, past.nodes, row),
             kept=reading.places(start, stop),
         )
-        logits, grown = self._pass.feed(fed, memory)
+        logits, grown = self._pass.feed(fed, past.memory)
         reading.read(logits, start, stop)
         self.computed += stop - start
-        known = np.concatenate([nodes, np.arange(start, stop)])
+        known = np.concatenate([past.nodes, np.arange(start, stop)])
         kept = np.flatnonzero(plan.end[known] > stop)
-        return known[kept], grown.keep(kept)
+        return _Past(known[kept], grown.keep(kept))
+
+
+def _views(plan: PrefixPlan, nodes: Integers, row: _Row) -> tuple[View, ...]:
+    """What each block of a row sees: the ancestors of its first token, which is the whole memory for the first block, and itself."""
+    inner = row.cuts[np.searchsorted(row.cuts, row.start, side="right") : np.searchsorted(row.cuts, row.stop)]
+    edges = [row.start, *inner.tolist(), row.stop]
+    known = np.concatenate([nodes, np.arange(row.start, row.stop)])
+    end, own = plan.end[known], len(nodes) - row.start
+    views = []
+    for first, last in itertools.pairwise(edges):
+        past = np.flatnonzero(end[: own + first] > first)
+        columns = np.concatenate([past, np.arange(own + first, own + last)])
+        views.append(View(first - row.start, last - row.start, columns, sees(plan, known[past], first, last)))
+    return tuple(views)
 
 
 class _Reading:
