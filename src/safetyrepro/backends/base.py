@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -41,8 +42,9 @@ class ModelIdentity:
     @property
     def digest(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 over every field but the name and the revision."""
-        parts = [self.weights, self.tokenizer, self.chat_template, self.dtype, self.quantization, self.engine, self.device]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+        return _identity_digest(
+            (self.weights, self.tokenizer, self.chat_template, self.dtype, self.quantization, self.engine, self.device)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,12 @@ def content_key(
         ]
     parts = [identity.digest, list(context_ids), list(continuation_ids), asked]
     return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()[:32]
+
+
+@lru_cache(maxsize=64)
+def _identity_digest(parts: tuple[str, ...]) -> str:
+    """Digest of what identifies a model; every content key asks for it."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def short_digest(text: str) -> str:

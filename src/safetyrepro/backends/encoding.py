@@ -78,10 +78,13 @@ class Encoder:
 
     def encode(self, requests: Sequence[Request]) -> list[Encoded]:
         """Render and tokenize requests, in order; equal requests are worked on once."""
-        splits = {request: self._split(request) for request in dict.fromkeys(requests)}
-        ids = self._tokenized(splits.values())
-        encoded = {request: self._encoded(request, split, ids) for request, split in splits.items()}
-        return [encoded[request] for request in requests]
+        # A request is long to look up, so each is looked up once.
+        known: dict[Request, int] = {}
+        places = [known.setdefault(request, len(known)) for request in requests]
+        splits = [self._split(request) for request in known]
+        ids = self._tokenized(splits)
+        encoded = [self._encoded(request, split, ids) for request, split in zip(known, splits, strict=True)]
+        return [encoded[place] for place in places]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of generated tokens, without special ones."""

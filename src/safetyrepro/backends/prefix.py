@@ -15,6 +15,8 @@ Pure: integers in, integers out; no model, no torch.
 from __future__ import annotations
 
 import math
+import sys
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -94,7 +96,10 @@ class RowCost:
 
 def as_key(ids: Sequence[int]) -> bytes:
     """A sequence as bytes in the order of the sequences: big-endian, so that the order of the bytes is the order of the ids."""
-    return np.array(ids, dtype=">u4").tobytes()
+    words = array("I", ids)
+    if sys.byteorder == "little":
+        words.byteswap()
+    return words.tobytes()
 
 
 def count_tokens(sequences: Sequence[Scorable]) -> PrefixCounts:

@@ -16,7 +16,7 @@ import numpy as np
 from safetyrepro.backends.blocks import takes_blocks
 from safetyrepro.backends.forward import HEAD_VALUES, Forward, Scores, in_halves, padded_batches
 from safetyrepro.backends.passes import Rows, Unshared
-from safetyrepro.backends.prefix import RowCost, Scorable, as_key, count_tokens, plan_prefixes
+from safetyrepro.backends.prefix import PrefixCounts, PrefixPlan, RowCost, Scorable, as_key, count_tokens, plan_prefixes
 from safetyrepro.backends.shared import SharedPrefixes
 
 BLOCK = 4096
@@ -110,19 +110,21 @@ class Scorer:
             yield from ((block[place], scores) for place, scores in self._block([sequences[index] for index in block]))
 
     def _block(self, block: Sequence[Scorable]) -> Iterator[tuple[int, Scores | None]]:
-        limit = self._count(block)
         steady = [place for place, one in enumerate(block) if self.steady(len(one.ids))]
-        found = self._by_sharing([block[place] for place in steady], limit) if self._shared else {}
+        together = [block[place] for place in steady]
+        plan = plan_prefixes(together) if self._shared else None
+        limit = self._count(block, plan.counts if plan and len(steady) == len(block) else count_tokens(block))
+        found = self._by_sharing(together, plan, limit) if plan else {}
         yield from ((steady[place], scores) for place, scores in found.items())
         alone = sorted(set(range(len(block))) - set(steady))
         rest = [steady[place] for place in range(len(steady)) if place not in found]
         for group in [rest, *([place] for place in alone)]:
             yield from ((group[place], scores) for place, scores in self._plainly([block[place] for place in group]))
 
-    def _by_sharing(self, block: Sequence[Scorable], limit: int) -> dict[int, Scores]:
+    def _by_sharing(self, block: Sequence[Scorable], plan: PrefixPlan, limit: int) -> dict[int, Scores]:
         """Scores by the fast path; empty where a sample of them was wrong, and without those for which memory was short."""
         assert self._shared is not None
-        found = {place: scores for place, scores in self._shared.scores(plan_prefixes(block)) if scores is not None}
+        found = {place: scores for place, scores in self._shared.scores(plan) if scores is not None}
         for place in self._sample(sorted(found), block, limit):
             (expected,) = self._forward.score([block[place]])
             if not self._agree(found[place], expected):
@@ -203,9 +205,8 @@ class Scorer:
     def _cost(self) -> RowCost:
         return row_cost(self._forward.model.config.get_text_config(), self._forward, longest=self._batch_tokens)
 
-    def _count(self, block: Sequence[Scorable]) -> int:
+    def _count(self, block: Sequence[Scorable], counts: PrefixCounts) -> int:
         """Count a block, and return its fewest tokens."""
-        counts = count_tokens(block)
         self.naive += counts.naive
         self.limit += counts.limit
         if block:
