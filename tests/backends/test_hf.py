@@ -296,6 +296,15 @@ def test_loading_leaves_the_collection_of_garbage_as_it_was(checkpoint, tmp_path
         gc.enable()
 
 
+def test_what_libraries_make_is_set_aside_once_and_no_model_with_it(checkpoint):
+    opened(checkpoint("llama", bos=True)).close()
+    aside = gc.get_freeze_count()
+    assert aside > 100_000
+    with opened(checkpoint("llama", bos=True)) as backend:
+        assert gc.get_freeze_count() <= aside
+        assert any(one is backend._forward.model for one in gc.get_objects()), "what is set aside is not listed"
+
+
 def test_nothing_is_collected_until_the_outermost_has_ended():
     with _nothing_collected():
         with pytest.raises(KeyError), _nothing_collected():

@@ -49,10 +49,9 @@ def takes_blocks(model: PreTrainedModel) -> bool:
 
 def as_runs(columns: Integers) -> tuple[tuple[int, int], ...]:
     """Ascending columns as stretches of neighbours, each by its first and its length."""
-    edges = np.flatnonzero(np.diff(columns) != 1) + 1
-    firsts = np.concatenate([columns[:1], columns[edges]])
-    lengths = np.diff(np.concatenate([[0], edges, [len(columns)]]))
-    return tuple(zip(firsts.tolist(), lengths.tolist(), strict=True)) if len(columns) else ()
+    behind = [*(np.flatnonzero(columns[1:] - columns[:-1] != 1) + 1).tolist(), len(columns)]
+    firsts = columns[[0, *behind[:-1]]].tolist() if len(columns) else []
+    return tuple((first, stop - start) for first, start, stop in zip(firsts, [0, *behind], behind, strict=False))
 
 
 def carrier(blocks: Sequence[Block]) -> torch.Tensor:

@@ -170,8 +170,7 @@ def open_backend(model: ModelSpec, load: Mapping[str, str], engine: EngineSpec, 
 
 def _opened(model: ModelSpec, load: Mapping[str, str], engine: EngineSpec, folder: Path) -> HfBackend:
     try:
-        import torch  # noqa: F401  # their absence must be met here, with the command that installs them
-        import transformers  # noqa: F401
+        _import_libraries()
     except ImportError as error:
         raise MissingDependency(error.name or "torch", purpose=f"model '{model.name}', backend 'hf'", extra="hf") from error
     levels = {factor.name: load.get(factor.name, factor.names[0]) for factor in FACTORS}
@@ -185,6 +184,15 @@ def _opened(model: ModelSpec, load: Mapping[str, str], engine: EngineSpec, folde
         device=engine.device,
     )
     return HfBackend(loaded, engine)
+
+
+def _import_libraries() -> None:
+    """Import what every model needs, and set aside what that makes: 600,000 objects that stay, and that every search for cycles looks through."""
+    import torch  # noqa: F401  # their absence must be met here, with the command that installs them
+    import transformers.modeling_utils  # noqa: F401
+
+    if not gc.get_freeze_count():
+        gc.freeze()
 
 
 @contextmanager

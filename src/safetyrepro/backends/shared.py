@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from safetyrepro.backends.forward import Scores, memory_is_short
 from safetyrepro.backends.passes import EMPTY, Fed, MaskedPass, Memory, Rows, View
@@ -160,7 +161,8 @@ class _Reading:
 
     def places(self, start: int, stop: int) -> Integers:
         """Positions inside a row behind which something is read, ascending."""
-        return np.unique(self._sorted[self._span(start, stop)]) - start
+        reads = self._sorted[self._span(start, stop)]
+        return reads[_new(reads)] - start
 
     def read(self, logits: torch.Tensor, start: int, stop: int) -> None:
         """Read the logits at the positions that `places` named."""
@@ -170,8 +172,7 @@ class _Reading:
         if span.start == span.stop:
             return
         reads = self._order[span]
-        _, row = np.unique(self._sorted[span], return_inverse=True)
-        rows = torch.from_numpy(row).to(logits.device)
+        rows = torch.from_numpy(np.cumsum(_new(self._sorted[span])) - 1).to(logits.device)
         targets = torch.from_numpy(self._plan.targets[reads]).to(logits.device)
         with torch.inference_mode():
             # In place, and with one search for the largest: the vocabulary is wide, and each pass over it costs as much as a layer.
@@ -199,3 +200,10 @@ class _Reading:
     def _span(self, start: int, stop: int) -> slice:
         first, last = np.searchsorted(self._sorted, [start, stop])
         return slice(int(first), int(last))
+
+
+def _new(ascending: Integers) -> NDArray[np.bool_]:
+    """Whether each number is another than the one before it."""
+    new = np.ones(len(ascending), dtype=bool)
+    np.not_equal(ascending[1:], ascending[:-1], out=new[1:])
+    return new
