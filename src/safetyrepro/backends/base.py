@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from safetyrepro.envelope import Factor
+from safetyrepro.errors import ModelError
 from safetyrepro.records import Decoding, Request, Response
 from safetyrepro.study import EngineSpec, ModelSpec
 
@@ -121,6 +122,43 @@ class BackendModule(Protocol):
         MissingDependency
             If a library is absent.
         """
+
+
+def chosen_levels(factors: Sequence[Factor], load: Mapping[str, str], *, backend: str, where: str) -> dict[str, str]:
+    """The level of each factor of the stage LOAD: the one that is asked for, else the first.
+
+    Parameters
+    ----------
+    factors : sequence of Factor
+        What the backend obeys.
+    load : mapping of str to str
+        What is asked for.
+    backend, where : str
+        Name of the backend, and the model, for errors.
+
+    Raises
+    ------
+    ModelError
+        If a factor is asked for that the backend does not obey, or a level that the factor does not have.
+    """
+    levels = {factor.name: load.get(factor.name, factor.names[0]) for factor in factors}
+    unknown = sorted(set(load) - set(levels))
+    if unknown:
+        raise ModelError(
+            where,
+            found=f"backend '{backend}' does not obey {', '.join(unknown)}",
+            expected=f"factors among {', '.join(levels)}",
+            remedy="Take it out of 'load'.",
+        )
+    for factor in factors:
+        if levels[factor.name] not in factor.names:
+            raise ModelError(
+                where,
+                found=f"factor '{factor.name}' has no level '{levels[factor.name]}'",
+                expected=f"one of {', '.join(factor.names)}",
+                remedy="Correct the field 'load'.",
+            )
+    return levels
 
 
 def content_key(

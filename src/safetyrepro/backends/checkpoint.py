@@ -22,7 +22,7 @@ from safetyrepro.study import ModelSpec
 
 if TYPE_CHECKING:
     import torch
-    from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import BitsAndBytesConfig, GenerationConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 ENGINE = "safetyrepro-hf 1"
 """Name and version of our own part of the computation; raised when it may change a number beyond rounding."""
@@ -134,7 +134,7 @@ def load_checkpoint(checkpoint: Checkpoint, *, name: str, dtype: str, quantizati
         tokenizer=tokenizer_digest(tokenizer),
         chat_template=hashlib.sha256(template_text(tokenizer).encode()).hexdigest(),
         dtype=dtype,
-        quantization=quantization if quantizer or already is None else _method(already),
+        quantization=quantization if quantizer or already is None else quantization_method(already),
         engine=_engine(model, quantization),
         device=_device_kind(target),
         revision=checkpoint.revision,
@@ -169,6 +169,16 @@ def load_tokenizer(folder: Path, where: str) -> PreTrainedTokenizerBase:
             where, found="its tokenizer has neither a first nor a last token", remedy="Declare one in tokenizer_config.json."
         )
     return tokenizer
+
+
+def generation_settings(folder: Path, configuration: PretrainedConfig) -> GenerationConfig:
+    """A checkpoint's own generation settings, from their file, else from its configuration, as transformers reads them."""
+    import transformers
+
+    try:
+        return transformers.GenerationConfig.from_pretrained(folder, local_files_only=True)
+    except OSError:
+        return transformers.GenerationConfig.from_model_config(configuration)
 
 
 def choose_device(wanted: str, where: str) -> torch.device:
@@ -319,7 +329,8 @@ def _quantizer(quantization: str, dtype: str, where: str) -> BitsAndBytesConfig 
     )
 
 
-def _method(configuration: Mapping[str, object] | object) -> str:
+def quantization_method(configuration: Mapping[str, object] | object) -> str:
+    """Name of the scheme that a checkpoint's configuration states, ``unknown`` where it states one without a name."""
     method = configuration.get("quant_method") if isinstance(configuration, Mapping) else None
     return str(getattr(method or getattr(configuration, "quant_method", "unknown"), "value", method or "unknown"))
 

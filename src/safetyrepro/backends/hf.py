@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from safetyrepro.backends.base import Encoded
+from safetyrepro.backends.base import Encoded, chosen_levels
 from safetyrepro.backends.checkpoint import Loaded, find_checkpoint, load_checkpoint
 from safetyrepro.backends.drafts import Drafting
 from safetyrepro.backends.encoding import Encoder, length_limit
@@ -19,7 +19,7 @@ from safetyrepro.backends.prefix import Scorable
 from safetyrepro.backends.replies import failed, generated, scored
 from safetyrepro.backends.scoring import Scorer
 from safetyrepro.envelope import Evidence, Factor, Level, Source, Stage
-from safetyrepro.errors import MissingDependency, ModelError
+from safetyrepro.errors import MissingDependency
 from safetyrepro.manifest import TokenCounts
 from safetyrepro.records import Request, RequestKind, Response
 from safetyrepro.study import EngineSpec, ModelSpec
@@ -173,8 +173,7 @@ def _opened(model: ModelSpec, load: Mapping[str, str], engine: EngineSpec, folde
         _import_libraries()
     except ImportError as error:
         raise MissingDependency(error.name or "torch", purpose=f"model '{model.name}', backend 'hf'", extra="hf") from error
-    levels = {factor.name: load.get(factor.name, factor.names[0]) for factor in FACTORS}
-    _check_levels(load, levels, model.name)
+    levels = chosen_levels(FACTORS, load, backend=NAME, where=f"model '{model.name}'")
     checkpoint = find_checkpoint(model, folder)
     loaded = load_checkpoint(
         checkpoint,
@@ -205,25 +204,6 @@ def _nothing_collected() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _check_levels(load: Mapping[str, str], levels: Mapping[str, str], name: str) -> None:
-    unknown = sorted(set(load) - set(levels))
-    if unknown:
-        raise ModelError(
-            f"model '{name}'",
-            found=f"backend 'hf' does not obey {', '.join(unknown)}",
-            expected=f"factors among {', '.join(levels)}",
-            remedy="Take it out of 'load'.",
-        )
-    for factor in FACTORS:
-        if levels[factor.name] not in factor.names:
-            raise ModelError(
-                f"model '{name}'",
-                found=f"factor '{factor.name}' has no level '{levels[factor.name]}'",
-                expected=f"one of {', '.join(factor.names)}",
-                remedy="Correct the field 'load'.",
-            )
 
 
 def _set_threads(threads: int | None) -> int | None:

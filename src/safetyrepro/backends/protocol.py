@@ -87,7 +87,7 @@ def read_echo(found: Mapping[str, Json], n_tokens: int, where: str) -> Echo:
         raise RequestFailed(
             where, found="the first token, which follows nothing, has a log-probability", expected="null, else all are shifted"
         )
-    rest = [_logprob(number, where) for number in numbers[1:]]
+    rest = [as_logprob(number, where) for number in numbers[1:]]
     likeliest = stated.get("top_logprobs")
     tops = likeliest if isinstance(likeliest, list) and len(likeliest) == len(numbers) else [None] * len(numbers)
     greedy = [_is_top(number, top, where) for number, top in zip(rest[:-1], tops[1:-1], strict=True)]
@@ -134,7 +134,14 @@ def _choice(found: Mapping[str, Json], where: str) -> dict[str, Json]:
     raise RequestFailed(where, found="the answer holds no choice", expected="a list 'choices' of one")
 
 
-def _logprob(number: Json, where: str) -> float:
+def as_logprob(number: Json, where: str) -> float:
+    """A number as a log-probability; what rounding puts above 0 is 0.
+
+    Raises
+    ------
+    RequestFailed
+        If it is none.
+    """
     if isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number) and number <= 1e-6:
         return min(float(number), 0.0)
     raise RequestFailed(where, found=f"{number!r} stands for a log-probability", expected="a number that is at most 0")
@@ -143,4 +150,4 @@ def _logprob(number: Json, where: str) -> float:
 def _is_top(number: float, top: Json, where: str) -> bool:
     if not isinstance(top, dict) or not top:
         raise RequestFailed(where, found="the server does not say which token was likeliest", expected="logprobs.top_logprobs")
-    return number >= max(_logprob(value, where) for value in top.values())
+    return number >= max(as_logprob(value, where) for value in top.values())

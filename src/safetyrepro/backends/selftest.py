@@ -1,4 +1,4 @@
-"""What a server can do, found out before it is believed: it must pass, or log-likelihoods are refused with the reason.
+"""What a foreign engine can do, found out before it is believed: it must pass, or log-likelihoods are refused with the reason.
 
 Servers of one protocol drop fields silently, or return log-probabilities shifted by one that look plausible. Neither shows in scores:
 shifted numbers still prefer some answer. Three probes tell.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from safetyrepro.backends.protocol import COMPLETIONS, echo_body, read_echo
+from safetyrepro.backends.protocol import COMPLETIONS, Echo, echo_body, read_echo
 from safetyrepro.backends.wire import Wire
 from safetyrepro.errors import RequestFailed
 from safetyrepro.records import Json
@@ -21,6 +21,17 @@ stays below; a shift by one agrees to this degree by chance once in some hundred
 
 ENOUGH = 2
 """Number of drawn tokens that must be read back: a byte of a character, say, cannot be told from its text."""
+WHERE = "self-test"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What an engine says about a prompt and the likeliest token behind it, which it drew."""
+
+    echo: Echo
+    """The log-probabilities of both."""
+    token: Callable[[], int | None]
+    """Tells which token was drawn; None where it cannot be told from its text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,18 +68,40 @@ def examine(wire: Wire, model: str, probes: Sequence[Sequence[int]], identify: C
         wire.post(COMPLETIONS, {"model": model, "prompt": list(probes[0]), "max_tokens": 1, "temperature": 0})
     except RequestFailed as failure:
         return Abilities(token_ids=False, refusal=f"it takes no prompt of token ids ({failure.found})")
+
+    def ask(ids: list[int]) -> Drawn:
+        found = wire.post(COMPLETIONS, echo_body(model, ids))
+        return Drawn(read_echo(found, len(ids), WHERE), lambda: identify(_drawn_text(found)))
+
+    return Abilities(token_ids=True, refusal=why_not_believed(ask, probes))
+
+
+def why_not_believed(ask: Callable[[list[int]], Drawn], probes: Sequence[Sequence[int]]) -> str | None:
+    """Hold what an engine says of a token that it draws against what it says of the same token when it is read back.
+
+    Parameters
+    ----------
+    ask : callable
+        Lets the engine read a prompt and draw the likeliest token; may raise RequestFailed.
+    probes : sequence of sequences of int
+        Token ids of a few prompts.
+
+    Returns
+    -------
+    str or None
+        Why its log-likelihoods are not believed; None where they are.
+    """
     try:
-        n_read = sum(_read_back(wire, model, list(ids), identify) for ids in probes)
+        n_read = sum(_read_back(ask, list(ids)) for ids in probes)
     except RequestFailed as failure:
-        return Abilities(token_ids=True, refusal=failure.found)
+        return failure.found
     if n_read < ENOUGH:
-        found = f"only {n_read} of {len(probes)} tokens that it drew could be read back, {ENOUGH} are needed"
-        return Abilities(token_ids=True, refusal=found)
-    return Abilities(token_ids=True, refusal=None)
+        return f"only {n_read} of {len(probes)} tokens that it drew could be read back, {ENOUGH} are needed"
+    return None
 
 
-def _read_back(wire: Wire, model: str, ids: list[int], identify: Callable[[str], int | None]) -> bool:
-    """Let the server draw the likeliest token and read it back at the end of the prompt.
+def _read_back(ask: Callable[[list[int]], Drawn], ids: list[int]) -> bool:
+    """Let the engine draw the likeliest token and read it back at the end of the prompt.
 
     Returns
     -------
@@ -80,26 +113,24 @@ def _read_back(wire: Wire, model: str, ids: list[int], identify: Callable[[str],
     RequestFailed
         If entries are missing or the two log-probabilities differ.
     """
-    where = "self-test"
-    first = wire.post(COMPLETIONS, echo_body(model, ids))
-    drawn = read_echo(first, len(ids), where)
-    token = identify(_drawn_text(first))
+    first = ask(ids)
+    token = first.token()
     if token is None:
         return False
-    again = read_echo(wire.post(COMPLETIONS, echo_body(model, [*ids, token])), len(ids) + 1, where)
+    drawn, again = first.echo, ask([*ids, token]).echo
     before, after = drawn.logprobs[-1], again.logprobs[len(ids)]
     assert before is not None
     assert after is not None
     if abs(before - after) > TOLERANCE:
         raise RequestFailed(
-            where,
+            WHERE,
             found=f"a token has log-probability {before:.4f} when it is drawn and {after:.4f} when it is read back: they are shifted",
         )
     shared = zip(drawn.logprobs[1:-1], again.logprobs[1:-2], strict=True)
     if any(abs((one or 0.0) - (other or 0.0)) > TOLERANCE for one, other in shared):
-        raise RequestFailed(where, found="the log-probabilities of a prompt change when a token is added behind it")
+        raise RequestFailed(WHERE, found="the log-probabilities of a prompt change when a token is added behind it")
     if not again.greedy[len(ids)]:
-        raise RequestFailed(where, found="the token that was drawn as likeliest is not said to be so when it is read back")
+        raise RequestFailed(WHERE, found="the token that was drawn as likeliest is not said to be so when it is read back")
     return True
 
 
@@ -109,5 +140,5 @@ def _drawn_text(found: Mapping[str, Json]) -> str:
     stated = choices[0].get("logprobs") if isinstance(choices, list) and isinstance(choices[0], dict) else None
     tokens = stated.get("tokens") if isinstance(stated, dict) else None
     if not isinstance(tokens, list) or not tokens:
-        raise RequestFailed("self-test", found="the server does not name the tokens of its log-probabilities")
+        raise RequestFailed(WHERE, found="the server does not name the tokens of its log-probabilities")
     return str(tokens[-1])
