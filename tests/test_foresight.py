@@ -184,6 +184,7 @@ def test_a_plan_foresees_memory_of_models_it_knows_and_names_those_it_does_not(s
     rows = foresight_document((), memory)["memory"]
     assert [row["total"] is None for row in rows] == [False, True, False]
     assert planned_memory(plan_of(suite, TEXT), ()) == ()
+    assert planned_memory(plan_of(suite, PAPER.replace("quantization: [nf4], ", "") + "backend: vllm\n"), costs) == ()
 
 
 @pytest.mark.model
@@ -202,6 +203,7 @@ def test_tokens_of_a_plan_are_those_of_a_probe_where_the_tokenizer_is_at_hand(
     }
     plan = plan_of(suite, yaml.safe_dump(study))
     encoders = encoders_at_hand(plan)
+    assert encoders_at_hand(plan_of(suite, yaml.safe_dump(study | {"backend": "vllm"}))).keys() == encoders.keys()
 
     costs = plan_costs(plan, encoders)
 

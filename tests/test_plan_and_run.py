@@ -151,6 +151,7 @@ def test_the_subset_is_seeded_stated_and_the_same_again(study_file: Path):
         (("{name: kind}", "{name: kind, path: nowhere}"), "there is no folder 'nowhere'"),
         (("[none, helpful]", "[none, maker]"), "has no 'safety_prompt', which level 'maker' of 'system_prompt' needs"),
         (("backend: replay", "backend: hf"), "has neither 'path' nor 'repository'"),
+        (("backend: replay", "backend: vllm"), "has neither 'path' nor 'repository'"),
     ],
 )
 def test_a_study_that_cannot_be_planned_is_refused_in_one_sentence(study_file: Path, change: tuple[str, str], message: str):

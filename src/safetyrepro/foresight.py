@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from safetyrepro.alike import AlikeLevels, alike_levels, distinct_runs
+from safetyrepro.backends import backend_module
 from safetyrepro.backends.at_hand import EncoderAtHand, configuration_at_hand, encoder_at_hand
 from safetyrepro.costs import BenchmarkCost, Encoders
 from safetyrepro.envelope import Configuration, Stage
@@ -22,7 +23,7 @@ a shuffled order leaves a few items as they are by chance."""
 
 def encoders_at_hand(plan: Plan) -> dict[str, EncoderAtHand]:
     """What tokenizes for each model whose tokenizer is on this machine; empty where the backend loads no weights."""
-    if plan.study.backend != "hf":
+    if not backend_module(plan.study.backend).FACTORS:
         return {}
     found = {model.name: encoder_at_hand(model, plan.folder) for model in plan.study.models}
     return {name: encoder for name, encoder in found.items() if encoder is not None}
@@ -125,7 +126,7 @@ def planned_memory(plan: Plan, costs: Sequence[BenchmarkCost]) -> tuple[PlannedM
     -------
     tuple of PlannedMemory
         From the configuration that is at hand, else from what is published of the models of the shipped studies; empty where the
-        backend loads no weights.
+        backend loads no weights, or takes the memory that it is given, as vLLM does.
     """
     if plan.study.backend != "hf" or not plan.loads:
         return ()

@@ -146,7 +146,7 @@ def make_plan(study: Study, path: Path, *, tier: Tier | None = None, need_data: 
     """
     folder = path.resolve().parent
     backend = backend_module(study.backend)
-    _check_models(study, folder, str(path))
+    _check_models(study, folder, str(path), weighs=bool(backend.FACTORS))
     benchmarks = tuple(
         _plan_benchmark(study, spec, backend.FACTORS, folder=folder, where=str(path), tier=tier, need_data=need_data)
         for spec in study.benchmarks
@@ -156,7 +156,8 @@ def make_plan(study: Study, path: Path, *, tier: Tier | None = None, need_data: 
     return Plan(study=study, folder=folder, benchmarks=benchmarks, loads=loads, judge=study.judge)
 
 
-def _check_models(study: Study, folder: Path, where: str) -> None:
+def _check_models(study: Study, folder: Path, where: str, *, weighs: bool) -> None:
+    """Refuse a model without a folder that it names, or, where the backend loads weights, without any place."""
     for model in study.models:
         if model.path is not None and not (folder / model.path).is_dir():
             raise StudyError(
@@ -165,7 +166,7 @@ def _check_models(study: Study, folder: Path, where: str) -> None:
                 expected="a folder with a checkpoint, relative to the study's file",
                 remedy="Correct 'path', or give 'repository' and 'revision'.",
             )
-        if study.backend == "hf" and model.path is None and model.repository is None:
+        if weighs and model.path is None and model.repository is None:
             raise StudyError(
                 f"{where}, model '{model.name}'", found="has neither 'path' nor 'repository'", remedy="Give one of the two."
             )

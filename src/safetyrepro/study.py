@@ -105,6 +105,8 @@ class EngineSpec(Document):
     """Requests that a server is asked at once."""
     patience_seconds: Annotated[float, Field(gt=0)] = 300.0
     """Longest time that one try of a server request may take."""
+    memory_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Share of the device's memory that vLLM may take; None leaves its default, and 4 GiB for keys and values on a processor."""
     recorded: str | None = None
     """Folder or file of recorded answers, for the replay backend; relative to the study's file."""
     program_seconds: Annotated[float, Field(gt=0)] = 86_400.0

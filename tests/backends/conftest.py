@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from fake_vllm import fake_modules
 from faulty_server import FaultyServer, Truth, serving
 from safetyrepro.backends import hf
+from safetyrepro.backends.vllm_engine import VARIABLES
 from safetyrepro.study import EngineSpec, ModelSpec
 from tiny_checkpoints import make_checkpoint
 
@@ -38,3 +41,14 @@ def server(local):
     found = FaultyServer(Truth(local))
     with serving(found) as found.url:
         yield found
+
+
+@pytest.fixture
+def vllm(monkeypatch):
+    """The state of a module that stands in for vLLM."""
+    state, modules = fake_modules()
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    return state

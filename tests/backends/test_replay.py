@@ -200,5 +200,5 @@ def test_the_table_of_backends_names_every_file_that_opens_one():
 
 
 def test_an_unknown_backend_is_refused_with_the_names_of_the_known():
-    with pytest.raises(StudyError, match="'nope' is not a backend; expected one of hf, server, replay"):
+    with pytest.raises(StudyError, match="'nope' is not a backend; expected one of hf, vllm, server, replay"):
         backend_module("nope")

@@ -43,11 +43,11 @@ def test_every_executor_is_called_by_its_own_name(name: str):
     assert name == executor_module(name).NAME
 
 
-@pytest.mark.parametrize("backend", ["hf", "server", "replay"])
+@pytest.mark.parametrize("backend", ["hf", "vllm", "server", "replay"])
 def test_only_a_backend_that_loads_weights_weighs(backend: str, tmp_path):
     opening = Opening(backend=backend, model=ModelSpec(name="m"), settings={}, engine=EngineSpec(), folder=tmp_path)
 
-    assert opening.weighs is (backend == "hf")
+    assert opening.weighs is (backend in {"hf", "vllm"})
 
 
 @pytest.mark.parametrize(

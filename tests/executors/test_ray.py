@@ -44,6 +44,8 @@ class Pretended(Cluster):
     [
         ("auto", "hf", None, 8.0, 1.0),
         ("auto", "hf", None, 0.0, 0.0),
+        ("auto", "vllm", None, 8.0, 1.0),
+        ("cpu", "vllm", None, 8.0, 0.0),
         ("cuda", "hf", None, 0.0, 1.0),
         ("cpu", "hf", None, 8.0, 0.0),
         ("auto", "server", None, 8.0, 0.0),

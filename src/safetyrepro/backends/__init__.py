@@ -14,6 +14,7 @@ from safetyrepro.errors import StudyError
 BACKENDS: Mapping[str, str] = MappingProxyType(
     {
         "hf": "safetyrepro.backends.hf",
+        "vllm": "safetyrepro.backends.vllm",
         "server": "safetyrepro.backends.server",
         "replay": "safetyrepro.backends.replay",
     }
