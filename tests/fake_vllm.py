@@ -110,6 +110,7 @@ class LLM:
         seed: int,
         trust_remote_code: bool,
         enforce_eager: bool,
+        use_tqdm_on_load: bool,
         enable_prefix_caching: bool,
         max_num_batched_tokens: int,
         max_num_seqs: int,
@@ -117,6 +118,7 @@ class LLM:
         generation_config: str,
         gpu_memory_utilization: float = 0.92,
         kv_cache_memory_bytes: int | None = None,
+        block_size: int | None = None,
     ) -> None:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -129,13 +131,14 @@ class LLM:
         self._model = AutoModelForCausalLM.from_pretrained(Path(model), dtype=getattr(torch, dtype)).eval()
         self._tokenizer = AutoTokenizer.from_pretrained(Path(tokenizer))
         self._caching = enable_prefix_caching
+        self._block = block_size or BLOCK
         self._blocks: set[tuple[int, ...]] = set()
         self._waiting: dict[str, int] = {}
         config = self._model.config
         limit = getattr(config, "max_position_embeddings", None) or config.n_positions
         self.model_config = types.SimpleNamespace(max_model_len=limit)
         self.llm_engine = types.SimpleNamespace(
-            vllm_config=types.SimpleNamespace(cache_config=types.SimpleNamespace(block_size=BLOCK)),
+            vllm_config=types.SimpleNamespace(cache_config=types.SimpleNamespace(block_size=self._block)),
             engine_core=types.SimpleNamespace(shutdown=self._shut_down),
             output_processor=types.SimpleNamespace(request_states=self._waiting),
             abort_request=self._abort,
@@ -179,7 +182,7 @@ class LLM:
     def _answered(self, number: str, ids: list[int], params: SamplingParams) -> RequestOutput:
         rows = self._rows(ids)
         cached = 0 if params.prompt_logprobs is not None else self._remembered(ids)
-        self._blocks |= {tuple(ids[:end]) for end in range(BLOCK, len(ids) + 1, BLOCK)}
+        self._blocks |= {tuple(ids[:end]) for end in range(self._block, len(ids) + 1, self._block)}
         listed = None
         if params.prompt_logprobs is not None:
             told = [self._told(row, token) for row, token in zip(rows[:-1], ids[1:], strict=True)]
@@ -187,7 +190,7 @@ class LLM:
         return RequestOutput(number, ids, listed, [self._drawn(ids, rows[-1], params)], cached)
 
     def _remembered(self, ids: list[int]) -> int:
-        ends = [end for end in range(BLOCK, len(ids), BLOCK) if tuple(ids[:end]) in self._blocks]
+        ends = [end for end in range(self._block, len(ids), self._block) if tuple(ids[:end]) in self._blocks]
         return max(ends, default=0) if self._caching else 0
 
     def _rows(self, ids: list[int]) -> Any:  # Any: a tensor

@@ -8,8 +8,8 @@ import shutil
 
 import pytest
 
-from fake_vllm import BLOCK
 from oracles.plain_model import plain_greedy, plain_scores
+from safetyrepro.backends.vllm_engine import CPU_BLOCK
 from safetyrepro.records import Decoding, Prefix, Prompt, Request
 from tiny_checkpoints import sentences
 from vllm_questions import SCORES, TEXTS, WRITES, answered, drawn, local, opened
@@ -177,7 +177,7 @@ def test_tokens_that_prompts_share_are_counted_once_where_vllm_took_them_from_it
     size = shared.planned // 4
     assert plain.computed == plain.planned == shared.planned
     assert start == 0, "the self-test is not part of what a run costs"
-    assert shared.limit == plain.limit <= shared.computed <= size + 3 * (2 * BLOCK)
+    assert shared.limit == plain.limit <= shared.computed <= size + 3 * (2 * CPU_BLOCK)
     assert shared.generated == 0
 
 

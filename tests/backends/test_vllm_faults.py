@@ -93,7 +93,7 @@ def writes_others(output):
 )
 def test_an_engine_whose_log_probabilities_are_not_right_is_refused_before_the_first_cell(vllm, folder, fault, part):
     vllm.fault = fault
-    with pytest.raises(ModelError, match=f"vLLM is not believed about it: .*({part})"):
+    with pytest.raises(ModelError, match=f"vLLM is not believed about its log-likelihoods: .*({part})"):
         opened(folder)
     assert vllm.closed == 1
 

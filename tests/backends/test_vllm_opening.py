@@ -134,6 +134,6 @@ def test_a_model_that_vllm_cannot_load_is_refused_with_its_reason(vllm, folder, 
 
 def test_a_model_that_loads_and_cannot_be_computed_is_refused_before_the_first_cell(vllm, folder):
     vllm.breaks = VLLMError("head size 8 is not supported")
-    with pytest.raises(ModelError, match=r"not believed about it: it cannot compute it \(VLLMError: head size 8"):
+    with pytest.raises(ModelError, match=r"vLLM cannot compute it: VLLMError: head size 8"):
         opened(folder)
     assert vllm.closed == 1

@@ -147,7 +147,7 @@ class VllmBackend:
         yield from self._generated_texts([one for one in asked if one.request.kind is RequestKind.GENERATION])
 
     def examine(self) -> str | None:
-        """Why what vLLM says of this model is not believed; None where it is.
+        """What is wrong with vLLM and this model, as the end of a sentence; None where nothing is.
 
         Notes
         -----
@@ -161,10 +161,10 @@ class VllmBackend:
                 for ids in probes[:2]:
                     self._compare(ids)
         except RequestFailed as failure:
-            return failure.found
+            refusal = failure.found
         except self._engine.errors as error:
-            return f"it cannot compute it ({in_a_line(error)})"
-        return refusal
+            return f"cannot compute it: {in_a_line(error)}"
+        return None if refusal is None else f"is not believed about its log-likelihoods: {refusal}"
 
     def close(self) -> None:
         """Let the model go."""
@@ -287,11 +287,11 @@ def open_backend(model: ModelSpec, load: Mapping[str, str], engine: EngineSpec, 
     import_vllm(where)
     with ExitStack() as stack:
         backend = stack.enter_context(_opened(model, levels["dtype"], engine, folder))
-        refusal = backend.examine()
-        if refusal is not None:
+        finding = backend.examine()
+        if finding is not None:
             raise ModelError(
                 where,
-                found=f"vLLM is not believed about it: {refusal}",
+                found=f"vLLM {finding}",
                 expected="an engine that passes the self-test",
                 remedy="Use backend 'hf', or another version of vLLM.",
             )

@@ -27,6 +27,8 @@ MOST_TOGETHER = 256
 """Sequences in one pass, at most."""
 CACHE_BYTES = 4 << 30
 """Keys and values on a processor, where no share of the memory is named: vLLM would take all of it."""
+CPU_BLOCK = 32
+"""Tokens that are shared as one on a processor: the fewest that vLLM's kernels take, where it would take 128."""
 LIBRARY_ERRORS = (
     ArithmeticError,
     AssertionError,
@@ -213,6 +215,7 @@ def start_engine(folder: Path, *, dtype: str, engine: EngineSpec, where: str) ->
             seed=0,
             trust_remote_code=False,
             enforce_eager=True,
+            use_tqdm_on_load=False,
             enable_prefix_caching=engine.share_prefixes,
             max_num_batched_tokens=engine.batch_tokens,
             max_num_seqs=min(MOST_TOGETHER, engine.batch_tokens),
@@ -287,7 +290,8 @@ def _check_device(device: str, where: str) -> None:
 
 
 def _memory(share: float | None) -> dict[str, object]:
-    """What vLLM is told about memory."""
+    """What vLLM is told about memory: little on a card, which it was made for."""
+    here: dict[str, object] = {"block_size": CPU_BLOCK} if _platform().is_cpu() else {}
     if share is not None:
-        return {"gpu_memory_utilization": share}
-    return {"kv_cache_memory_bytes": CACHE_BYTES} if _platform().is_cpu() else {}
+        return here | {"gpu_memory_utilization": share}
+    return here | {"kv_cache_memory_bytes": CACHE_BYTES} if here else here
