@@ -115,8 +115,10 @@ def _program(python: str, backend: str, dtype: str, model: Path, scratch: Path) 
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def _run(command: list[str], **options) -> None:
-    subprocess.run(command, check=True, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
 
 
 def _environment() -> dict[str, str]:
