@@ -79,7 +79,7 @@ def main() -> None:
         print(f"nothing to measure: name an environment with vLLM by --vllm or {VARIABLE}")
         return
     with tempfile.TemporaryDirectory() as scratch:
-        result = {"machine": machine(), **measured(Path(scratch), options.vllm)}
+        result = {"machine": machine(), "environment": options.note, **measured(Path(scratch), options.vllm)}
     Path(options.out).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=1))
 
@@ -255,14 +255,9 @@ def rows(folder: Path) -> dict[tuple[object, ...], tuple[object, ...]]:
     said = {response.key: response for response in store.responses()}
     found: dict[tuple[object, ...], tuple[object, ...]] = {}
     for benchmark in store.manifest.benchmarks:
-        # hf has one more factor of the stage LOAD, of one level.
-        named = {
-            one.digest: tuple((name, level) for name, level in sorted(one.as_dict().items()) if name != "quantization")
-            for one in benchmark.envelope.configurations
-        }
         for estimand in benchmark.estimands:
             for record in store.records(benchmark.name, estimand.name):
-                cell = (record.cell.model, benchmark.name, named[record.cell.configuration], estimand.name, record.item_id)
+                cell = (record.cell, estimand.name, record.item_id)
                 found[cell] = (record.value, record.status, record.token_digest, *(said[key] for key in record.keys))
     return found
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import textwrap
+from pathlib import Path
 
 import pytest
 
 from fake_vllm import VLLMError
 from safetyrepro.backends import hf
+from safetyrepro.backends.base import chosen_levels
 from safetyrepro.backends.vllm import FACTORS
 from safetyrepro.envelope import Stage
 from safetyrepro.errors import MissingDependency, ModelError
+from safetyrepro.study import parse_study
 from tiny_checkpoints import CHATML, change_one_weight, write_tokenizer
 from vllm_questions import SCORES, local, opened
 
@@ -96,17 +100,32 @@ def test_a_device_that_vllm_was_not_built_for_is_refused(vllm, folder, cpu, devi
 
 
 def test_the_factors_take_effect_at_load_and_plain_float32_is_their_default():
-    assert [(factor.name, factor.stage, factor.names[0]) for factor in FACTORS] == [("dtype", Stage.LOAD, "float32")]
+    found = [(factor.name, factor.stage, factor.names[0]) for factor in FACTORS]
+    assert found == [("dtype", Stage.LOAD, "float32"), ("quantization", Stage.LOAD, "none")]
+    assert found == [(factor.name, factor.stage, factor.names[0]) for factor in hf.FACTORS]
     assert FACTORS[0].names == hf.FACTORS[0].names
 
 
 @pytest.mark.parametrize(
     ("load", "part"),
-    [({"dtype": "float8"}, "no level 'float8'"), ({"quantization": "nf4"}, "'vllm' does not obey quantization")],
+    [
+        ({"dtype": "float8"}, "no level 'float8'"),
+        ({"quantization": "nf4"}, "has no level 'nf4'; expected one of none"),
+        ({"harness": "x"}, "'vllm' does not obey harness"),
+    ],
 )
 def test_a_level_that_nobody_obeys_is_refused(vllm, tmp_path, load, part):
     with pytest.raises(ModelError, match=part):
         opened(tmp_path, load=load)
+
+
+def test_the_study_that_the_how_to_shows_is_read_and_names_levels_that_exist():
+    page = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "run-with-vllm.md"
+    block = page.read_text(encoding="utf-8").split("\n\n    name: ")[1].split("\n\n")[0]
+    study = parse_study(textwrap.dedent(f"    name: {block}"), where="page")
+    assert study.backend == "vllm"
+    levels = {name: some[0] for name, some in study.load.items()}
+    assert chosen_levels(FACTORS, levels, backend="vllm", where="page")["dtype"] == "bfloat16"
 
 
 def test_absent_vllm_is_met_with_the_command_that_installs_it(tmp_path, monkeypatch):

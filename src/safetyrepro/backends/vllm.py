@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+
 from safetyrepro.backends.base import Encoded, ModelIdentity, chosen_levels
 from safetyrepro.backends.encoding import Encoder, length_limit
 from safetyrepro.backends.prefix import Scorable, count_tokens
@@ -59,6 +61,15 @@ FACTORS: tuple[Factor, ...] = (
             Level(name="float32", about="Single precision, whatever the files hold.", sources=(_VLLM,)),
             Level(name="bfloat16", about="The format most checkpoints are published in.", sources=(_VLLM,)),
             Level(name="float16", about="Half precision.", sources=(_VLLM,)),
+        ),
+    ),
+    # One level, so that configurations of this engine and of hf are called the same, and none that nobody obeys is accepted.
+    Factor(
+        name="quantization",
+        stage=Stage.LOAD,
+        about="How the weights of linear layers are stored; the computation is in the dtype.",
+        levels=(
+            Level(name="none", about="As the checkpoint stores them; a scheme that it states is part of what was loaded."),
         ),
     ),
 )
@@ -138,7 +149,7 @@ class VllmBackend:
         asked = [one for one in unique if one.refusal is None]
         yield from (failed(one, one.refusal) for one in unique if one.refusal is not None)
         # What was asked before must not matter: a run that is started again would round otherwise than an undisturbed one.
-        if asked and not self._engine.forget():
+        if asked and self._block is not None and not self._engine.forget():
             self.notes = (
                 "vLLM did not empty its prefix cache between two groups: rounding may depend on what was asked before",
             )
@@ -154,12 +165,15 @@ class VllmBackend:
         A token that is drawn as the likeliest must have the same log-probability when it is read back in a prompt and when it is drawn by
         force, and a generation must write it. Some models load and cannot be computed; that too shows here.
         """
-        probes = [probe_tokens(self._vocabulary, number) for number in range(PROBES)]
+        lengths = np.random.default_rng(0).integers(*PROBE_LENGTHS, PROBES).tolist()
+        probes = [probe_tokens(self._vocabulary, number, size) for number, size in enumerate(lengths)]
+        # Two tokens are drawn behind it, and it is long enough for whole blocks to be taken from the prefix cache.
+        long = min(2 * self._engine.block + 1, self._scoring.max_length - 2)
         try:
             refusal = why_not_believed(self._echo, probes)
             if refusal is None:
-                for ids in probes[:2]:
-                    self._compare(ids)
+                self._compare(probes[0])
+                self._compare(probe_tokens(self._vocabulary, PROBES, long))
         except RequestFailed as failure:
             refusal = failure.found
         except self._engine.errors as error:
@@ -269,7 +283,7 @@ def open_backend(model: ModelSpec, load: Mapping[str, str], engine: EngineSpec, 
     model : ModelSpec
         Which model: a folder, or a repository and revision.
     load : mapping of str to str
-        Level of ``dtype``; the first where it is not named.
+        Level of ``dtype`` and of ``quantization``; the first of each where it is not named.
     engine : EngineSpec
         Device, tokens in a pass, threads, share of the memory.
     folder : Path
@@ -299,13 +313,9 @@ def open_backend(model: ModelSpec, load: Mapping[str, str], engine: EngineSpec, 
         return backend
 
 
-def probe_tokens(vocabulary: int, number: int) -> list[int]:
+def probe_tokens(vocabulary: int, number: int, size: int) -> list[int]:
     """Token ids of a prompt of the self-test, spread over the vocabulary, the same in every run."""
-    import numpy as np
-
-    rng = np.random.default_rng(number)
-    size = int(rng.integers(*PROBE_LENGTHS))
-    return [int(token) for token in rng.integers(0, vocabulary, size)]
+    return [int(token) for token in np.random.default_rng([number, size]).integers(0, vocabulary, size)]
 
 
 def _opened(model: ModelSpec, dtype: str, engine: EngineSpec, folder: Path) -> VllmBackend:
