@@ -1,6 +1,6 @@
 """vLLM's offline engine against the hf backend: log-likelihoods, texts, draws, shared prefixes, and a whole study, in float32.
 
-    python bench/vllm_offline.py --vllm PYTHON [--out bench/results/vllm_offline.json]
+    python bench/vllm_offline.py --vllm PYTHON [--note TEXT] [--out bench/results/vllm_offline.json]
 
 PYTHON is the interpreter of an environment that holds vLLM and the libraries of this package (not the package itself: its source is put on
 the path); without the option, the variable SAFETYREPRO_VLLM_PYTHON names it, and without both there is nothing to measure. Every engine is
@@ -26,13 +26,16 @@ from machine import machine
 from models import make_model
 from servers import WORDS, sentences
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from safetyrepro.backends import backend_module
 from safetyrepro.backends.base import Backend
+from safetyrepro.errors import ModelError
 from safetyrepro.manifest import TokenCounts
 from safetyrepro.records import Decoding, Prompt, Request, RequestKind, Response, Role, Turn
 from safetyrepro.selection import shipped_studies
 from safetyrepro.store import open_store
 from safetyrepro.study import EngineSpec, ModelSpec
+from tiny_checkpoints import make_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 VARIABLE = "SAFETYREPRO_VLLM_PYTHON"
@@ -49,6 +52,11 @@ SHARED = [
     for question in sentences(8)
     for word in (*WORDS[:4], "the young tower")
 ]
+BEHIND = [
+    Request(prompt=Prompt.plain(f"{' '.join(sentences(2))} {question}"), continuation=f" {word}")
+    for question in sentences(8)
+    for word in (*WORDS[:2], "the young tower")
+]
 WRITES = [Request(prompt=Prompt.plain(text), decoding=Decoding(max_tokens=24)) for text in sentences(32)]
 STOPPED = [Request(prompt=one.prompt, decoding=Decoding(max_tokens=24, stop=("ow", "k", "\n"))) for one in WRITES]
 DRAWN = [
@@ -56,6 +64,19 @@ DRAWN = [
     for one in WRITES[:12]
     for seed in (1, 2)
 ]
+SMALL = {"hidden_size": 128, "num_attention_heads": 2, "num_key_value_heads": 2}
+ARCHITECTURES: dict[str, dict[str, int]] = {
+    "qwen2": SMALL,
+    "llama": SMALL,
+    "mistral": SMALL,
+    "mistral-window": SMALL,
+    "gpt2": {"n_embd": 128, "n_head": 2},
+    "gpt-neox": {"hidden_size": 128, "num_attention_heads": 2},
+    "phi3": SMALL,
+    "bloom": {},
+    "mamba": {},
+}
+"""Heads of 64 where the architecture has them; the last two are beyond what vLLM's build for processors computes."""
 AT_THE_LIMIT = [
     Request(prompt=Prompt.plain("lake " * 5000), continuation=" a tower"),
     Request(prompt=Prompt.plain("lake " * 5000), decoding=Decoding(max_tokens=7)),
@@ -67,13 +88,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vllm", default=os.environ.get(VARIABLE))
     parser.add_argument("--out", default=str(ROOT / "bench" / "results" / "vllm_offline.json"))
+    parser.add_argument("--note", default="", help="how the environment was made, for the result")
     parser.add_argument(
-        "--answer", nargs=4, metavar=("BACKEND", "DTYPE", "MODEL", "FILE"), help="only answer, for this program"
+        "--answer", nargs=4, metavar=("BACKEND", "DTYPE", "FOLDER", "FILE"), help="only answer, for this program"
     )
     options = parser.parse_args()
     if options.answer:
-        backend, dtype, model, file = options.answer
-        Path(file).write_text(json.dumps(answers(backend, dtype, Path(model))), encoding="utf-8")
+        backend, dtype, folder, file = options.answer
+        found = several(backend, Path(folder)) if dtype == "architectures" else answers(backend, dtype, Path(folder))
+        Path(file).write_text(json.dumps(found), encoding="utf-8")
         return
     if not options.vllm:
         print(f"nothing to measure: name an environment with vLLM by --vllm or {VARIABLE}")
@@ -87,16 +110,21 @@ def main() -> None:
 def measured(scratch: Path, python: str) -> dict[str, object]:
     """Everything."""
     model = make_model(scratch / "model", sentences(400), layers=2, width=128, heads=2)
+    kinds = scratch / "kinds"
+    for kind, changes in ARCHITECTURES.items():
+        make_checkpoint(kinds / kind, kind, bos=kind in {"llama", "mistral", "mistral-window", "phi3"}, **changes)
+    engines = ((sys.executable, "hf"), (python, "vllm"))
     found = {
-        dtype: [_program(there, name, dtype, model, scratch) for there, name in ((sys.executable, "hf"), (python, "vllm"))]
-        for dtype in ("float32", "bfloat16")
+        dtype: [_program(there, name, dtype, model, scratch) for there, name in engines] for dtype in ("float32", "bfloat16")
     }
+    others = [_program(there, name, "architectures", kinds, scratch) for there, name in engines]
     local, remote = found["float32"]
     return {
         "engine": remote["engine"],
         "checkpoint": "random, Qwen2 shape, 2 layers, width 128, 2 heads of 64",
         "float32": compared(local, remote),
         "bfloat16": {"largest_difference": compared(*found["bfloat16"])["largest_difference"]},
+        "architectures": {kind: _architecture(*(one[kind] for one in others)) for kind in ARCHITECTURES},
         "drawn": remote["drawn"],
         "at_the_limit": {
             "tokens_cut_by_hf": [one["truncated"] for one in local["at_the_limit"]],
@@ -137,7 +165,7 @@ def answers(name: str, dtype: str, model: Path) -> dict[str, object]:
             ("writes", WRITES + STOPPED),
             ("at_the_limit", AT_THE_LIMIT),
         ):
-            found[part] = [dataclasses.asdict(one) | {"kind": one.kind.value} for one in answered(backend, requests)]
+            found[part] = [_plain(one) for one in answered(backend, requests)]
         found["seconds"] = {"loading_and_self_test": round(loaded, 1), "answering": round(time.monotonic() - begun - loaded, 1)}
         if name == "vllm":
             found["drawn"] = draws(backend)
@@ -146,6 +174,32 @@ def answers(name: str, dtype: str, model: Path) -> dict[str, object]:
             f"{'on' if share else 'off'}": sharing(name, dtype, model, share=share) for share in (True, False)
         } | {"continuations": len(SHARED), "different_contexts": len({one.prompt for one in SHARED})}
     return found
+
+
+def several(name: str, folder: Path) -> dict[str, object]:
+    """What one engine says with one model after another in one process."""
+    found: dict[str, object] = {}
+    for kind in ARCHITECTURES:
+        try:
+            with opened(name, "float32", folder / kind) as backend:
+                said = {
+                    "scores": answered(backend, SCORES[:60]),
+                    "shared": answered(backend, BEHIND),
+                    "writes": answered(backend, WRITES),
+                }
+        except ModelError as refusal:
+            found[kind] = refusal.found
+        else:
+            found[kind] = {part: [_plain(one) for one in some] for part, some in said.items()}
+    return found
+
+
+def _plain(response: Response) -> dict[str, object]:
+    return dataclasses.asdict(response) | {"kind": response.kind.value}
+
+
+def _architecture(local: dict, remote: dict | str) -> object:
+    return f"refused before the first cell: {remote}" if isinstance(remote, str) else compared(local, remote)
 
 
 def opened(name: str, dtype: str, model: Path, *, share: bool = True) -> Backend:

@@ -74,6 +74,22 @@ def drops_drawn(output):
 def writes_others(output):
     if len(output.outputs[0].token_ids) == 2:
         output.outputs[0].token_ids = [3, 3]
+        output.outputs[0].logprobs = [{3: Logprob(-9.0)}, {3: Logprob(-9.0)}]
+    return output
+
+
+def writes_less(output):
+    if len(output.outputs[0].token_ids) == 2:
+        output.outputs[0].token_ids = output.outputs[0].token_ids[:1]
+    return output
+
+
+def rounded(output):
+    """What one and the same token is said to be differs between two prompts, by as much as half precision explains."""
+    shift = 0.1 * (len(output.prompt_token_ids) % 2)
+    entries = [*(output.prompt_logprobs or []), *(output.outputs[0].logprobs or [])]
+    for told in {id(told): told for entry in entries if entry for told in entry.values()}.values():
+        told.logprob = told.logprob - shift
     return output
 
 
@@ -85,9 +101,10 @@ def writes_others(output):
         (cut, "lists .* log-probabilities for a prompt of"),
         (no_none, "the first token, which follows nothing"),
         (nothing, "lists 0 log-probabilities"),
-        (narrowed, "when they are scored"),
+        (narrowed, "two tokens are scored 0.0000, 0.0000 and were drawn at -"),
         (positive, "stands for a log-probability"),
         (drops_drawn, "vLLM drew 1 tokens; expected one, with its log-probability|vLLM drew 1 tokens"),
+        (writes_less, "1 tokens are written; expected 2|1 tokens are written"),
         (writes_others, r"tokens \[3, 3\] are written"),
     ],
 )
@@ -96,6 +113,13 @@ def test_an_engine_whose_log_probabilities_are_not_right_is_refused_before_the_f
     with pytest.raises(ModelError, match=f"vLLM is not believed about its log-likelihoods: .*({part})"):
         opened(folder)
     assert vllm.closed == 1
+
+
+def test_what_rounding_explains_in_half_precision_is_refused_in_single(vllm, folder):
+    vllm.fault = rounded
+    opened(folder, load={"dtype": "bfloat16"}).close()
+    with pytest.raises(ModelError, match="they are shifted"):
+        opened(folder)
 
 
 @pytest.mark.parametrize(("fault", "part"), [(cut, "lists"), (drops_drawn, "drew"), (positive, "stands for")])
@@ -114,13 +138,25 @@ def aborted(output):
     return output
 
 
+def aborted_at_the_limit(output):
+    output.outputs[0].finish_reason = "abort"
+    return output
+
+
 def ends_early(output):
     output.outputs[0].token_ids = output.outputs[0].token_ids[:2]
     output.outputs[0].finish_reason = "stop"
     return output
 
 
-@pytest.mark.parametrize(("fault", "part"), [(aborted, "for the reason 'abort'"), (ends_early, "for the reason 'stop'")])
+@pytest.mark.parametrize(
+    ("fault", "part"),
+    [
+        (aborted, "for the reason 'abort'"),
+        (aborted_at_the_limit, "for the reason 'abort'"),
+        (ends_early, "for the reason 'stop'"),
+    ],
+)
 def test_an_answer_that_ended_for_no_reason_of_ours_is_a_failure(vllm, folder, fault, part):
     with opened(folder) as backend:
         vllm.fault = fault

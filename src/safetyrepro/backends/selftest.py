@@ -76,7 +76,9 @@ def examine(wire: Wire, model: str, probes: Sequence[Sequence[int]], identify: C
     return Abilities(token_ids=True, refusal=why_not_believed(ask, probes))
 
 
-def why_not_believed(ask: Callable[[list[int]], Drawn], probes: Sequence[Sequence[int]]) -> str | None:
+def why_not_believed(
+    ask: Callable[[list[int]], Drawn], probes: Sequence[Sequence[int]], *, tolerance: float = TOLERANCE
+) -> str | None:
     """Hold what an engine says of a token that it draws against what it says of the same token when it is read back.
 
     Parameters
@@ -85,6 +87,8 @@ def why_not_believed(ask: Callable[[list[int]], Drawn], probes: Sequence[Sequenc
         Lets the engine read a prompt and draw the likeliest token; may raise RequestFailed.
     probes : sequence of sequences of int
         Token ids of a few prompts.
+    tolerance : float
+        Largest difference, in nats, between two log-probabilities that mean the same.
 
     Returns
     -------
@@ -92,7 +96,7 @@ def why_not_believed(ask: Callable[[list[int]], Drawn], probes: Sequence[Sequenc
         Why its log-likelihoods are not believed; None where they are.
     """
     try:
-        n_read = sum(_read_back(ask, list(ids)) for ids in probes)
+        n_read = sum(_read_back(ask, list(ids), tolerance) for ids in probes)
     except RequestFailed as failure:
         return failure.found
     if n_read < ENOUGH:
@@ -100,7 +104,7 @@ def why_not_believed(ask: Callable[[list[int]], Drawn], probes: Sequence[Sequenc
     return None
 
 
-def _read_back(ask: Callable[[list[int]], Drawn], ids: list[int]) -> bool:
+def _read_back(ask: Callable[[list[int]], Drawn], ids: list[int], tolerance: float) -> bool:
     """Let the engine draw the likeliest token and read it back at the end of the prompt.
 
     Returns
@@ -121,13 +125,13 @@ def _read_back(ask: Callable[[list[int]], Drawn], ids: list[int]) -> bool:
     before, after = drawn.logprobs[-1], again.logprobs[len(ids)]
     assert before is not None
     assert after is not None
-    if abs(before - after) > TOLERANCE:
+    if abs(before - after) > tolerance:
         raise RequestFailed(
             WHERE,
             found=f"a token has log-probability {before:.4f} when it is drawn and {after:.4f} when it is read back: they are shifted",
         )
     shared = zip(drawn.logprobs[1:-1], again.logprobs[1:-2], strict=True)
-    if any(abs((one or 0.0) - (other or 0.0)) > TOLERANCE for one, other in shared):
+    if any(abs((one or 0.0) - (other or 0.0)) > tolerance for one, other in shared):
         raise RequestFailed(WHERE, found="the log-probabilities of a prompt change when a token is added behind it")
     if not again.greedy[len(ids)]:
         raise RequestFailed(WHERE, found="the token that was drawn as likeliest is not said to be so when it is read back")

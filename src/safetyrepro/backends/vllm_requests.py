@@ -161,11 +161,14 @@ def echoed(ids: Sequence[int]) -> Asked:
     return Asked(tuple(ids), {**FORCED, **LISTED})
 
 
-def read_echo(ids: Sequence[int], output: Output) -> Drawn:
-    """What the engine said of given tokens, and the token that it drew behind them; raises as `read` does."""
+def read_echo(ids: Sequence[int], output: Output, *, slack: float = 0.0) -> Drawn:
+    """What the engine said of given tokens, and the token that it drew behind them; raises as `read` does.
+
+    A token is called the likeliest where no other is likelier by more than `slack`, in nats.
+    """
     token, last = _drawn(output)
     listed = zip(_listed(output, len(ids))[1:], ids[1:], strict=True)
-    readings = [_reading(entry, token) for entry, token in [*listed, (last, token)]]
+    readings = [_reading(entry, token, slack) for entry, token in [*listed, (last, token)]]
     echo = Echo(
         logprobs=(None, *(reading.logprob for reading in readings)),
         greedy=(False, *(reading.likeliest for reading in readings)),
@@ -193,11 +196,11 @@ def _drawn(output: Output) -> tuple[int, Mapping[int, Told] | None]:
     return int(tokens[0]), entries[0]
 
 
-def _reading(entry: Mapping[int, Told] | None, token: int) -> Reading:
+def _reading(entry: Mapping[int, Told] | None, token: int, slack: float = 0.0) -> Reading:
     if entry is None or token not in entry:
         raise RequestFailed(WHERE, found=f"vLLM says nothing of token {token} in its place", remedy="They are shifted.")
     values = {other: as_logprob(told.logprob, WHERE) for other, told in entry.items()}
-    return Reading(values[token], values[token] >= max(values.values()))
+    return Reading(values[token], values[token] >= max(values.values()) - slack)
 
 
 def _shared(before: Sequence[int], context: Sequence[int], block: int) -> int:
@@ -267,7 +270,7 @@ class Writing:
         assert one.request.decoding is not None
         text, stopped = until_stop(self._encoder.decode(ids[:-1] if ended else ids), one.request.decoding.stop)
         finished = stopped or ended
-        if completion.finish_reason != "stop" and len(ids) == one.request.decoding.max_tokens:
+        if completion.finish_reason == "length" and len(ids) == one.request.decoding.max_tokens:
             return generated(one, text, finish="stop" if finished else "length")
         if completion.finish_reason == "stop" and finished:
             return generated(one, text, finish="stop")
