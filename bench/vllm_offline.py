@@ -249,7 +249,7 @@ def compared(local: dict, remote: dict) -> dict[str, object]:
         "greedy_flags_equal": sum(one["greedy"] == other["greedy"] for one, other in pairs),
         "texts": len(texts),
         "texts_equal": sum((one["text"], one["finish"]) == (other["text"], other["finish"]) for one, other in texts),
-        "ended_by_a_stop_text": sum(one["finish"] == "stop" for one, _ in texts),
+        "ended_before_the_limit": sum(one["finish"] == "stop" for one, _ in texts),
     }
 
 
