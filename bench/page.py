@@ -1,6 +1,6 @@
 """How long the page of a 612-cell card takes to open in headless Chromium, and to count again after a switch.
 
-    python bench/page.py [--page CARD.html] [--times 7] [--out bench/results/page.json]
+    python bench/page.py [--page NAME=CARD.html] [--times 7] [--out bench/results/page.json]
 
 Cards are made from invented scores by the commands that a user has: three models under 4 x 48 + 12 configurations, and fifteen models
 under 48; --page adds one. Each opening is a new context of one browser, without a network; it ends when the page is loaded, its script
@@ -103,7 +103,9 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--page", type=Path, action="append", default=[], help="a card.html to measure; may be repeated")
+    parser.add_argument(
+        "--page", action="append", default=[], metavar="NAME=CARD.html", help="a page to measure; may be repeated"
+    )
     parser.add_argument("--times", type=int, default=7)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -119,7 +121,7 @@ def main() -> None:
             folder = scratch / title.replace(" ", "-")
             folder.mkdir()
             pages[title] = make_page(folder, models, benchmarks)
-        pages |= {f"{page.parent.parent.name}/{page.parent.name}": page for page in options.page}
+        pages |= {name: Path(page) for name, _, page in (given.partition("=") for given in options.page)}
         browser = play.chromium.launch(executable_path=chromium, args=FLAGS)
         measured = {title: measure(browser, page, scratch, options.times) for title, page in pages.items()}
         result = {"chromium": browser.version, "times": options.times, "pages": measured, "machine": machine()}
