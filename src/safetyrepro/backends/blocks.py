@@ -70,12 +70,13 @@ def attending_in_blocks(model: PreTrainedModel) -> Iterator[None]:
 
     if ATTENTION not in AttentionInterface():
         AttentionInterface.register(ATTENTION, _attend)
-    former = model.config._attn_implementation  # noqa: SLF001  # no public name
-    model.config._attn_implementation = ATTENTION  # noqa: SLF001
+    configuration = model.config.get_text_config()
+    former = configuration._attn_implementation  # noqa: SLF001  # no public name
+    configuration._attn_implementation = ATTENTION  # noqa: SLF001
     try:
         yield
     finally:
-        model.config._attn_implementation = former  # noqa: SLF001
+        configuration._attn_implementation = former  # noqa: SLF001
 
 
 def _attend(
