@@ -114,7 +114,26 @@ def test_mend_says_what_it_dropped(tmp_path: Path):
     first, again = invoke("mend", tmp_path / "s"), invoke("mend", tmp_path / "s")
 
     assert f"dropped records/{part.name}" in first.output
+    assert "1 part dropped.\nThis store was ingested and cannot be made again from itself; it lost " in first.output
+    assert "Ingest the same files into another folder" in first.output
     assert "nothing to mend" in again.output
+    assert "incomplete" in invoke("analyze", tmp_path / "s").output
+
+
+@pytest.mark.parametrize("kind", ["prompts", "responses", "records"])
+def test_mend_says_what_the_next_run_makes_again(study_file: Path, tmp_path: Path, kind: str):
+    invoke("run", study_file, "--out", tmp_path / "s", "--quiet")
+    part = sorted((tmp_path / "s" / kind).glob("*.parquet"))[0]
+    rows = next(entry.rows for entry in open_store(tmp_path / "s").manifest.parts if entry.name == part.name)
+    part.unlink()
+
+    mended = invoke("mend", tmp_path / "s").output
+
+    assert f"Run the study again into this store; it lost {rows} " in mended
+    again = invoke("run", study_file, "--out", tmp_path / "s")
+    assert again.exit_code == 0
+    assert part.is_file()
+    assert ("prompts that the store lacked are written again" in again.output) == (kind == "prompts")
 
 
 @pytest.mark.parametrize("document", ["study", "manifest", "analysis", "claims", "card"])

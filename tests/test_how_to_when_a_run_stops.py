@@ -31,7 +31,7 @@ def test_every_command_of_the_page_says_what_the_page_says(tmp_path: Path):
     assert whole in resumed[0]
     assert refused[0].strip() == "refused"
     assert "safetyrepro mend results/stopped" in refused[1]
-    assert "1 part(s) dropped." in mended[0]
+    assert "1 part dropped.\nRun the study again into this store; it lost " in mended[0]
     assert whole in again[0]
     assert "2,592 records" in repeated[0]
     assert "placebo flip rate" in " ".join(analyzed[0].split())

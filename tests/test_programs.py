@@ -24,8 +24,21 @@ from safetyrepro.plan import Plan, make_plan
 from safetyrepro.programs import plan_programs, run_programs
 from safetyrepro.records import Status
 from safetyrepro.render.programs import programs_lines
+from safetyrepro.run import Silent
 from safetyrepro.selection import find_study, narrowed
+from safetyrepro.store import mend
 from safetyrepro.study import parse_study, read_study
+
+
+class Noting(Silent):
+    """Keeps every note."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICKSTART = ROOT / "src" / "safetyrepro" / "quickstart"
@@ -155,6 +168,27 @@ def test_a_run_that_ended_well_is_not_repeated(environments: Path, tmp_path: Pat
     run_programs(plan, tmp_path / "moved")
     assert "occupied" in refused(planned(["lm-eval"], n_items=5), tmp_path / "store")
     assert started.read_text().split() == ["lm_eval", "inspect_ai"]
+
+
+@pytest.mark.parametrize("kind", ["records", "prompts"])
+def test_a_part_that_was_mended_away_is_read_again_from_what_the_programs_wrote(
+    kind: str, environments: Path, tmp_path: Path
+) -> None:
+    plan = planned(["lm-eval", "inspect"])
+    store = run_programs(plan, tmp_path / "store")
+    started = tmp_path / "store.programs" / "tiny-llama" / "truthfulqa" / "started.txt"
+    parts = {path: path.read_bytes() for path in store.folder.glob("*/*.parquet")}
+    lost = next(path for path in parts if path.parent.name == kind)
+    lost.unlink()
+    mend(store.folder)
+
+    told = Noting()
+    again = run_programs(plan, tmp_path / "store", progress=told)
+
+    assert again.manifest.complete
+    assert {path: path.read_bytes() for path in store.folder.glob("*/*.parquet")} == parts
+    assert started.read_text().split() == ["lm_eval", "inspect_ai"]
+    assert told.notes[-1] == "what the store lacked is written again (1 part), from what the programs wrote"
 
 
 def test_a_run_of_other_items_is_a_new_run(environments: Path, tmp_path: Path) -> None:

@@ -117,7 +117,49 @@ def test_a_part_that_the_disk_keeps_back_is_named_and_mended(study_file, undistu
     counting = Counting()
     run(plan_in(study_file), folder, progress=counting)
     assert counting.asked == (8 if kind == "responses" else 0)
-    assert contents(folder)[:3] == contents(undisturbed)[:3]
+    assert contents(folder) == contents(undisturbed)
+
+
+def test_prompts_that_a_store_lost_are_rendered_again_and_nothing_is_asked(study_file, undisturbed, tmp_path):
+    folder = tmp_path / "store"
+    shutil.copytree(undisturbed, folder)
+    parts = {path.name: path.read_bytes() for path in (folder / "prompts").glob("*.parquet")}
+    for name in parts:
+        (folder / "prompts" / name).write_bytes(b"broken")
+
+    assert {part.name for part in mend(folder)} == parts.keys()
+    assert open_store(folder).manifest.complete
+    counting = Counting()
+    run(plan_in(study_file), folder, progress=counting)
+
+    assert counting.asked == 0
+    told = [note for note in counting.notes if "rendered prompts that the store lacked are written again" in note]
+    assert len(told) == 1, "both models are shown the same prompts, which are written once"
+    assert {path.name: path.read_bytes() for path in (folder / "prompts").glob("*.parquet")} == parts
+    assert contents(folder) == contents(undisturbed)
+
+    counting = Counting()
+    run(plan_in(study_file), folder, progress=counting)
+    assert not [note for note in counting.notes if "prompts" in note]
+
+
+def test_prompts_that_a_narrower_study_does_not_ask_stay_lost_and_that_is_said(study_file, undisturbed, tmp_path):
+    folder = tmp_path / "store"
+    shutil.copytree(undisturbed, folder)
+    for path in (folder / "prompts").glob("*.parquet"):
+        path.unlink()
+    mend(folder)
+    narrow = plan_of(study_file, study_file.read_text().replace("[none, helpful]", "[none]"))
+
+    counting = Counting()
+    run(narrow, folder, progress=counting)
+
+    rendered = open_store(folder).prompt_digests()
+    lost = {response.prompt_digest for response in open_store(folder).responses()} - rendered
+    assert len(rendered) == 24
+    assert [note for note in counting.notes if "stay absent" in note] == [
+        f"{len(lost)} rendered prompts stay absent: this study does not ask them, and one that does writes them again"
+    ]
 
 
 def test_a_run_is_refused_by_a_store_with_a_part_that_cannot_be_read(study_file, undisturbed, tmp_path):

@@ -132,6 +132,11 @@ def read_texts(paths: Sequence[Path], digests: set[str]) -> dict[str, str]:
     return {digest: text for digest, text in _read(paths, "digest, text", {}) if digest in digests}
 
 
+def read_digests(paths: Sequence[Path]) -> set[str]:
+    """Read the digests under which several parts hold texts, without the texts."""
+    return {digest for (digest,) in _read(paths, "digest", {})}
+
+
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes, read in blocks."""
     with path.open("rb") as stream:

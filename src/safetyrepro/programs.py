@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -182,8 +183,9 @@ def run_programs(plan: Plan, folder: Path, *, progress: Progress | None = None, 
     if executor != "local":
         raise StudyError(f"--executor {executor}", found="other packages are started on this machine only", expected="local")
     progress = progress or Silent()
-    if (folder / MANIFEST).exists() or (folder.is_dir() and any(folder.iterdir())):
-        return _present(plan.study, folder)
+    present = _present(plan.study, folder) if folder.is_dir() and any(folder.iterdir()) else None
+    if present is not None and present.whole:
+        return present
     pythons = {cell.release: find_python(cell.release) for cell in programs.cells}
     started = now()
     beside = folder.with_name(f"{folder.name}.programs")
@@ -195,7 +197,10 @@ def run_programs(plan: Plan, folder: Path, *, progress: Progress | None = None, 
         progress.note(f"{cell.label}: {'done before' if finished(start, place) else 'running'}")
         outputs.append((cell, carry_out(start, place)))
         progress.advance(1)
-    return _built(programs, [(cell, _read(cell, output)) for cell, output in outputs], folder, started=stamp_time(started))
+    read = [(cell, _read(cell, output)) for cell, output in outputs]
+    return (
+        _built(programs, read, folder, started=stamp_time(started)) if present is None else _restored(present, read, progress)
+    )
 
 
 def _present(study: Study, folder: Path) -> Store:
@@ -207,6 +212,19 @@ def _present(study: Study, folder: Path) -> Store:
         found="is occupied by other results",
         remedy="Choose another folder with --out; a store is never changed to another study.",
     )
+
+
+def _restored(store: Store, read: Sequence[tuple[Cell, ForeignRun]], progress: Progress) -> Store:
+    """The store with what it lost written again, out of what the programs wrote; what it kept stays as it is."""
+    kept = set(store.manifest.parts)
+    with store.writing():
+        for cell, run in read:
+            deque(_write(store, cell, run), maxlen=0)
+        store.update({"complete": True})
+    again = sum(part not in kept for part in store.manifest.parts)
+    parts = "1 part" if again == 1 else f"{again} parts"
+    progress.note(f"what the store lacked is written again ({parts}), from what the programs wrote")
+    return store
 
 
 def _word(name: str) -> str:

@@ -83,11 +83,13 @@ def run(plan: Plan, folder: Path, *, progress: Progress | None = None, executor:
     with store.writing():
         write_study(plan.study, folder / STUDY)
         answered = {response.key: response for response in store.responses()}
-        shared = _Run(plan, store, answered, progress, executor or LocalExecutor())
+        kept = _Kept(answered, store.prompt_digests())
+        shared = _Run(plan, store, kept, progress, executor or LocalExecutor())
         found = shared.executor.spread(lambda load: _run_load(shared, load), plan.loads)
         waiting = [entry for load in found for entry in load]
         if waiting and plan.judge is not None:
             _run_judge(shared, plan.judge, waiting)
+        _tell_lost(kept, progress)
         finished = store.manifest.stamp.model_copy(update={"finished": stamp_time(now())})
         store.update({"stamp": finished, "complete": True, **_in_plan_order(plan, store.manifest)})
         _write_lock(store)
@@ -132,12 +134,22 @@ class _Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class _Kept:
+    """What the store holds, kept up to date while a run adds to it."""
+
+    answered: dict[str, Response]
+    """Content key -> answer; failures of this run, which no store keeps, are among them."""
+    prompts: set[str]
+    """Digests of the rendered prompts."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Run:
     """What every step of a run shares."""
 
     plan: Plan
     store: Store
-    answered: dict[str, Response]
+    kept: _Kept
     progress: Progress
     executor: Executor
 
@@ -154,7 +166,7 @@ class _Run:
 
     def asking(self, backend: Backend) -> _Asking:
         """Something that asks one backend what the store lacks."""
-        return _Asking(backend, self.store, self.answered, self.progress, self.plan.study.engine.group_size)
+        return _Asking(backend, self.store, self.kept, self.progress, self.plan.study.engine.group_size)
 
 
 def _run_load(run: _Run, load: LoadPlan) -> list[_Waiting]:
@@ -221,7 +233,7 @@ class _Asking:
 
     backend: Backend
     store: Store
-    answered: dict[str, Response]
+    kept: _Kept
     progress: Progress
     group_size: int
 
@@ -231,20 +243,32 @@ class _Asking:
         if repeat:
             encoded = {q: dataclasses.replace(entry, key=repeat_key(entry.key, repeat)) for q, entry in encoded.items()}
         different = {entry.key: entry for entry in encoded.values()}
-        self.progress.begin(label, len(different), sum(key in self.answered for key in different))
+        answered = self.kept.answered
+        self.progress.begin(label, len(different), sum(key in answered for key in different))
+        restored = 0
         # Groups are cut before it is known what is absent: a resumed run then batches, and rounds, exactly as an undisturbed one.
         for group in ask_groups(list(different.values()), size=self.group_size, repeat=repeat):
-            self._ask_group([entry for entry in group if entry.key not in self.answered], label)
-        return Answers({request: entry.key for request, entry in encoded.items()}, self.answered)
+            absent = [entry for entry in group if entry.key not in answered]
+            responses = list(_answers(self.backend, absent)) if absent else []
+            restored += self._keep_prompts(group, absent, label)
+            self._keep(responses, label)
+        if restored:
+            self.progress.note(f"{label}: {restored} rendered prompts that the store lacked are written again")
+        return Answers({request: entry.key for request, entry in encoded.items()}, answered)
 
-    def _ask_group(self, group: Sequence[Encoded], label: str) -> None:
-        if not group:
-            return
-        responses = list(_answers(self.backend, group))
-        self.store.add_prompts({short_digest(entry.text): entry.text for entry in group}, label)
+    def _keep_prompts(self, group: Sequence[Encoded], absent: Sequence[Encoded], label: str) -> int:
+        """Store the prompts of what was asked now, or of the whole group where the store lacks some; gives how many it lacked."""
+        texts = {short_digest(entry.text): entry.text for entry in group}
+        asked = texts if len(absent) == len(group) else {short_digest(entry.text): entry.text for entry in absent}
+        lost = texts.keys() - asked.keys() - self.kept.prompts
+        self.store.add_prompts(texts if lost else asked, label)
+        self.kept.prompts.update(texts)
+        return len(lost)
+
+    def _keep(self, responses: Sequence[Response], label: str) -> None:
         self.store.add_responses([response for response in responses if response.error is None], label)
-        self.answered.update((response.key, response) for response in responses)
-        self.progress.advance(len(group))
+        self.kept.answered.update((response.key, response) for response in responses)
+        self.progress.advance(len(responses))
 
     def count(self) -> None:
         """Tell what the backend noted, and add what it counted to the manifest."""
@@ -281,6 +305,15 @@ def _failure(entry: Encoded, error: Exception) -> Response:
         truncated=entry.truncated,
         error=f"{type(error).__name__}: {error}"[:500],
     )
+
+
+def _tell_lost(kept: _Kept, progress: Progress) -> None:
+    """Say how many prompts no run of this study can write again: it no longer asks what they belong to."""
+    lost = {response.prompt_digest for response in kept.answered.values()} - kept.prompts
+    if lost:
+        progress.note(
+            f"{len(lost)} rendered prompts stay absent: this study does not ask them, and one that does writes them again"
+        )
 
 
 def _remember_load(store: Store, load: LoadPlan, identity: ModelIdentity, *, first: bool = True) -> None:

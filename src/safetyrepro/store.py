@@ -20,10 +20,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from safetyrepro.errors import StoreError
-from safetyrepro.manifest import Manifest, PartEntry
+from safetyrepro.manifest import PROGRAMS, Manifest, PartEntry
 from safetyrepro.parquet import (
     WrittenPart,
     file_digest,
+    read_digests,
     read_records,
     read_responses,
     read_texts,
@@ -155,6 +156,26 @@ class Store:
         """Rendered prompts by their digests; a digest that is not stored is absent."""
         return read_texts(self.verified("prompts"), digests)
 
+    def prompt_digests(self) -> set[str]:
+        """The digest of every rendered prompt that is stored."""
+        return read_digests(self.verified("prompts"))
+
+    @property
+    def made_again(self) -> bool:
+        """Whether the command that made the store makes a dropped part again; an ingested store is never written to a second time."""
+        return self.manifest.source in ("run", PROGRAMS)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every cell has its records, and every prompt that a record names its text; `mend` may have dropped some."""
+        asked = {
+            record.prompt_digest
+            for entry in self.manifest.benchmarks
+            for estimand in entry.estimands
+            for record in self.records(entry.name, estimand.name)
+        }
+        return self.manifest.complete and asked - {""} <= self.prompt_digests()
+
     def verified(self, kind: str) -> list[Path]:
         """Paths of the finished parts of a kind, each checked against its digest.
 
@@ -172,7 +193,11 @@ class Store:
         return paths
 
     def _check(self, path: Path, part: PartEntry) -> None:
-        remedy = f"Run `safetyrepro mend {self.folder}` to drop it, then the command that made the store: only what it held is made again."
+        if self.made_again:
+            then = "then the command that made the store: only what it held is made again."
+        else:
+            then = "so that the rest is read, or ingest the same files again into another folder."
+        remedy = f"Run `safetyrepro mend {self.folder}` to drop it, {then}"
         if not path.is_file():
             raise StoreError(str(path), found=f"the part with {part.rows} rows ({part.unit}) is absent", remedy=remedy)
         try:
@@ -263,7 +288,8 @@ def mend(folder: Path) -> list[PartEntry]:
     Returns
     -------
     list of PartEntry
-        What was dropped; damaged files are renamed to ``NAME.damaged`` and kept.
+        What was dropped; damaged files are renamed to ``NAME.damaged`` and kept. A store that lost nothing but prompts, which no
+        score is read from, is as complete as it was.
     """
     store = open_store(folder)
     dropped = []
@@ -277,5 +303,6 @@ def mend(folder: Path) -> list[PartEntry]:
             dropped.append(part)
         if dropped:
             kept = tuple(part for part in store.manifest.parts if part not in dropped)
-            store.update({"parts": kept, "complete": False})
+            scored = all(part.kind == "prompts" for part in dropped)
+            store.update({"parts": kept, "complete": store.manifest.complete and scored})
     return dropped
