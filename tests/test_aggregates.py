@@ -82,17 +82,51 @@ def test_every_command_says_that_there_are_no_items(store: Store, tmp_path: Path
     assert "No answer: the results hold aggregates and no items." in designed.output
     assert "aggregates and no items: there is nothing to join" in told("match", store.folder).output
     gated = told("gate", store.folder, "--claim", "one > two on toy somewhere", "--level", "supported")
-    chosen = ("--model", "one", "--where-a", "shots=0", "--where-b", "shots=5")
-    explained = told("explain", store.folder, store.folder, *chosen)
+    assert isinstance(gated.exception, SafetyReproError)
+    assert "no item" in gated.exception.sentence
     logs = store.folder.parent / "logs"
-    for done in (gated, explained, told("explain", logs / "one-0", logs / "one-5")):
-        assert isinstance(done.exception, SafetyReproError)
-        assert "no item" in done.exception.sentence
     repaired = told("repair", store.folder, "one > two on toy everywhere", "--confirm")
     assert "aggregates and no items, which cannot be split" in str(repaired.exception)
     assert "4 aggregates and no items" in told("ingest", "auto", logs, "-o", tmp_path / "again").output
-    for done in (analyzed, designed):
+    located = told("locate", store.folder, "--claim", "one > two on toy everywhere", "--at", "shots=0")
+    assert "1 configuration" not in located.output
+    for done in (analyzed, designed, located, told("analyze", store.folder, "--full")):
         assert "1 item" not in done.output
+        assert "0 items" not in done.output
+        assert "MDD" not in done.output
+    assert (
+        "Sizes of effects are left out: the results hold aggregates and no items."
+        in told("analyze", store.folder, "--full").output
+    )
+
+
+def test_the_gap_between_two_aggregates_is_told_and_not_shared_out(store: Store) -> None:
+    logs = store.folder.parent / "logs"
+    chosen = ("--model", "one", "--where-a", "shots=0", "--where-b", "shots=5")
+    for done in (told("explain", store.folder, store.folder, *chosen), told("explain", logs / "one-0", logs / "one-5")):
+        assert done.exit_code == 0, done.exception
+        assert "gap A - B = -0.2500 between an aggregate of A and an aggregate of B" in done.output
+        assert "not shared out                     -0.2500\n" in done.output
+        assert "differs: shots: 0 | 5" in done.output
+        assert "A and B hold aggregates and no items" in done.output
+        assert "would tell: name the samples of A, or run A again with its samples logged" in done.output
+
+
+def test_two_labs_of_aggregates_are_said_to_be_opposite_and_nothing_is_said_to_turn_them(store: Store) -> None:
+    chosen = ("--model", "one", "--versus", "two", "--where-a", "shots=0", "--where-b", "shots=5")
+    done = told("explain", store.folder, store.folder, *chosen)
+    assert done.exit_code == 0, done.exception
+    assert "A: one - two = -0.1000, two is higher" in done.output
+    assert "B: one - two = +0.0500, one is higher" in done.output
+    assert "what turns the verdict of A around is not known: it takes the items of both models from both labs" in done.output
+
+
+def test_a_placeholder_is_no_number_to_explain(tmp_path: Path) -> None:
+    results = {"results": {"toy": {"acc,none": "N/A"}}, "configs": {"toy": {}}, "config": {"model_args": "pretrained=one"}}
+    (tmp_path / "results_2025-01-02T03-04-05.json").write_text(json.dumps(results | {"versions": {}, "n-shot": {"toy": 0}}))
+    done = told("explain", tmp_path, tmp_path)
+    assert isinstance(done.exception, SafetyReproError)
+    assert "\n" not in done.exception.sentence
 
 
 def test_a_card_of_aggregates_counts_no_item_and_verifies(store: Store, tmp_path: Path) -> None:
@@ -101,6 +135,10 @@ def test_a_card_of_aggregates_counts_no_item_and_verifies(store: Store, tmp_path
     for path in (page, text):
         assert "no items (only aggregates are known" in path.read_text(encoding="utf-8")
         assert "1 item" not in path.read_text(encoding="utf-8")
+        assert "2 aggregates" in path.read_text(encoding="utf-8")
+        assert "2 scored" not in path.read_text(encoding="utf-8")
+        assert "it gives aggregates and no items" in path.read_text(encoding="utf-8")
+        assert "count as wrong" not in path.read_text(encoding="utf-8")
     card = json.loads((tmp_path / "card" / "card.json").read_text())
     assert card["analysis"]["benchmarks"]["toy"]["n_items"] == 0
     assert verify(tmp_path / "card").startswith("OK: 1 verdicts")

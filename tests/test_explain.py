@@ -353,13 +353,15 @@ def test_a_cell_of_a_store_is_a_side_too(tmp_path: Path) -> None:
     assert closed(explain(left, right))
     with pytest.raises(StoreError, match="one of: "):
         read_side(store.folder, Choice(benchmark="toy"), name="A")
+    with pytest.raises(StoreError, match=r"holds no cells that fit.*harness=lm-eval"):
+        read_side(store.folder, Choice(benchmark="toy", model="s", where={"scoring": ("other",)}), name="A")
 
 
 def test_a_choice_that_fits_nothing_or_too_much_lists_what_there_is(tmp_path: Path) -> None:
     a, _ = two_runs(tmp_path)
-    with pytest.raises(IngestError, match="holds 2 runs with items that fit"):
+    with pytest.raises(IngestError, match="holds 2 runs that fit"):
         read_side(a, Choice(), name="A")
-    with pytest.raises(IngestError, match=r"holds no runs with items that fit; expected one of: org/small on toy"):
+    with pytest.raises(IngestError, match=r"holds no runs that fit; expected one of: org/small on toy"):
         read_side(a, Choice(model="other"), name="A")
     (tmp_path / "x.json").write_text("{}")
     with pytest.raises(SafetyReproError, match="not a result file"):

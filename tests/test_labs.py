@@ -72,7 +72,10 @@ def test_labs_that_agree_have_nothing_to_turn_around() -> None:
     lab = side("careful", CAREFUL, rule="sum"), side("bold", BOLD, rule="sum")
     found = explain_labs(lab, lab)
     assert not found.opposite
-    assert "do not order the models in opposite ways" in "\n".join(found.lines())
+    text = "\n".join(found.lines())
+    assert "do not order the models in opposite ways" in text
+    assert text.count("every shared item has the same prompt and value on both sides") == 2
+    assert "+0.0000\n" not in text.replace("gap A - B = +0.0000", "")
 
 
 @given(st.integers(0, 5), st.sampled_from([-1, 0, 1]), st.data())

@@ -93,7 +93,8 @@ def size_effects(table: ScoreTable, design: Design, options: InferenceOptions, *
 def _reason(table: ScoreTable, design: Design, options: InferenceOptions, n_pairs: int) -> str:
     n_draws = n_pairs * len(table.items) * options.resamples
     checks = (
-        (not table.items or not n_pairs, "there are no items or no pair"),
+        (not n_pairs, "there is no pair of models"),
+        (not table.items, "the results hold aggregates and no items"),
         (options.resamples < 1, "no resample was asked for"),
         (table.estimand.orientation.direction is Direction.TARGET, "the distance to a target is not a mean over items"),
         (not design.factors, "no factor has two levels"),

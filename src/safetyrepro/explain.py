@@ -18,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safetyrepro.errors import IngestError
+from safetyrepro.explanation import NOT_SHARED_OUT, Explanation, GapPart
 from safetyrepro.harnesses.content import normalised
 from safetyrepro.harnesses.rules import Answer, gold_places, recognised, score
 from safetyrepro.match import Question, match_items
 from safetyrepro.prompts import PromptExample, Relation, first_difference, relation
 from safetyrepro.records import Status
 from safetyrepro.scores import FailurePolicy
-from safetyrepro.sides import Side, SideItem, mean_under, policy_of
+from safetyrepro.sides import Side, SideItem, asked_text, mean_under, policy_of
 from safetyrepro.unresolved import Setting, behind, differing, fewest_runs, open_questions
 
 ITEMS = "items not shared"
@@ -35,69 +36,6 @@ AGGREGATION = "aggregation"
 _KNOWN, _UNPARSED, _ABSENT = 0, 1, 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GapPart:
-    """A part of the gap."""
-
-    cause: str
-    """What differs."""
-    amount: float
-    """Its share of A - B."""
-    n_items: int
-    """Items that it concerns."""
-    detail: str = ""
-    """What stands on each side."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
-    """Why two numbers differ."""
-
-    a: str
-    """The first side, in words."""
-    b: str
-    """The second side, in words."""
-    number_a: float
-    """The number of side A: the one that it reports, or the mean of its items."""
-    number_b: float
-    """The number of side B."""
-    n_shared: int
-    """Items that both sides have."""
-    n_only_a: int
-    """Items of A alone."""
-    n_only_b: int
-    """Items of B alone."""
-    parts: tuple[GapPart, ...]
-    """What the gap is made of, the largest first; they add up to `gap`."""
-    settings: tuple[Setting, ...]
-    """Factors on which the sides differ: name, level of A, level of B."""
-    example: PromptExample | None
-    """The first shared item whose prompts differ; None where none do, or none are recorded."""
-    open: tuple[str, ...]
-    """What cannot be told apart from files alone."""
-    runs: tuple[str, ...]
-    """The fewest further runs that would tell it apart."""
-
-    @property
-    def gap(self) -> float:
-        """A less B."""
-        return self.number_a - self.number_b
-
-    def lines(self) -> list[str]:
-        """The explanation as text, one line for each part."""
-        only = f"({self.n_only_a} items only in A, {self.n_only_b} only in B)"
-        text = [f"A: {self.a}", f"B: {self.b}", f"gap A - B = {self.gap:+.4f} over {self.n_shared} shared items {only}"]
-        for part in self.parts:
-            behind = f"  {part.detail}" if part.detail else ""
-            text.append(f"  {part.cause:<34} {part.amount:+.4f}  {part.n_items} items{behind}")
-        text += [f"differs: {name}: {level_a} | {level_b}" for name, level_a, level_b in self.settings]
-        if self.example is not None:
-            where = f"first difference at character {self.example.difference.at} of item {self.example.item}"
-            text += [f"{where} ({self.example.relation.value}):"]
-            text += [f"  {line}" for line in self.example.difference.lines()]
-        return text + [f"not told apart: {line}" for line in self.open] + [f"would tell: {line}" for line in self.runs]
-
-
 @dataclass(frozen=True, slots=True)
 class _Shared:
     """A shared item, and how its prompts differ."""
@@ -105,6 +43,13 @@ class _Shared:
     a: SideItem
     b: SideItem
     relation: Relation
+
+    @property
+    def alike(self) -> bool:
+        """Whether nothing differs that either side records."""
+        one, other = self.a, self.b
+        answered = one.same_answer(other) or one.answer.same(other.answer) or not (one.answer.recorded or other.answer.recorded)
+        return self.relation is Relation.SAME and answered and (one.value, one.status) == (other.value, other.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +83,14 @@ def explain(a: Side, b: Side) -> Explanation:
     ``r(A) - r(B) = [r(A) - m(A) - r(B) + m(B)] + [m(A) - s(A) - m(B) + s(B)] + [s(A) - s(B)]``: aggregation, items not shared,
     and the rest, which is shared out over the differences by their Shapley values.
     """
+    if not (a.items and b.items):
+        return _without_items(a, b)
     gap = gap_between(a, b)
+    recognised = gap.game.rules is not None or gap.game.players == [RULE]
     return Explanation(
         a=a.describe(),
         b=b.describe(),
+        whole=(True, True),
         number_a=gap.reports[0],
         number_b=gap.reports[1],
         n_shared=len(gap.game.shared),
@@ -150,10 +99,42 @@ def explain(a: Side, b: Side) -> Explanation:
         parts=tuple(sorted(gap.parts(), key=lambda part: -abs(part.amount))),
         settings=gap.settings,
         example=_example(gap.game.shared),
-        open=open_questions(
-            gap.game.players, gap.settings, recognised=gap.game.rules is not None or gap.game.players == [RULE]
-        ),
-        runs=fewest_runs(gap.game.players, gap.settings),
+        open=() if gap.game.alike else open_questions(gap.game.players, gap.settings, recognised=recognised),
+        runs=() if gap.game.alike else fewest_runs(gap.game.players, gap.settings, recognised=recognised),
+        alike=gap.game.alike,
+    )
+
+
+def number_of(side: Side) -> float:
+    """Return the number of a side: the one that it reports, or else the mean of its items.
+
+    Raises
+    ------
+    IngestError
+        If it has neither.
+    """
+    return _number(side, side.items, policy_of(side)) if side.reported is None else side.reported
+
+
+def _without_items(a: Side, b: Side) -> Explanation:
+    """The gap between two numbers of which at least one has no items behind it: what is on record, and no parts."""
+    numbers = number_of(a), number_of(b)
+    bare = [letter for letter, side in zip("AB", (a, b), strict=True) if not side.items]
+    holds = f"{' and '.join(bare)} {'hold aggregates' if len(bare) > 1 else 'holds an aggregate'} and no items"
+    return Explanation(
+        a=a.describe(),
+        b=b.describe(),
+        whole=(bool(a.items), bool(b.items)),
+        number_a=numbers[0],
+        number_b=numbers[1],
+        n_shared=0,
+        n_only_a=len(a.items),
+        n_only_b=len(b.items),
+        parts=(GapPart(cause=NOT_SHARED_OUT, amount=numbers[0] - numbers[1], n_items=0),),
+        settings=differing(a.settings, b.settings),
+        example=None,
+        open=(f"{holds}, so the gap is not shared out and no prompts are compared",),
+        runs=tuple(f"name the samples of {letter}, or run {letter} again with its samples logged" for letter in bare),
     )
 
 
@@ -235,7 +216,17 @@ def _shared(a: Side, b: Side) -> tuple[list[_Shared], tuple[int, int]]:
 def _relation(a: SideItem, b: SideItem) -> Relation:
     if a.same_answer(b):
         return Relation.SAME
-    return relation(a.prompt, b.prompt, question=a.text, tokens=(a.token_digest, b.token_digest))
+    tokens = (a.token_digest, b.token_digest)
+    if a.prompt_digest and a.prompt_digest == b.prompt_digest and not (a.prompt and b.prompt):
+        return Relation.TOKENS if all(tokens) and tokens[0] != tokens[1] else Relation.SAME
+    return relation(*_asked(a, b), question=a.text, tokens=tokens)
+
+
+def _asked(a: SideItem, b: SideItem) -> tuple[str, str]:
+    """What each side asked, with the continuations where both sides record them."""
+    if a.continuations and b.continuations:
+        return asked_text(a.prompt, a.continuations), asked_text(b.prompt, b.continuations)
+    return a.prompt, b.prompt
 
 
 def _number(side: Side, items: Sequence[SideItem], policy: FailurePolicy) -> float:
@@ -269,6 +260,11 @@ class Game:
             GapPart(cause=name, amount=0.0 - value, n_items=self._concerned(name), detail=self._detail(name))
             for name, value in zip(self.players, values, strict=True)
         ]
+
+    @property
+    def alike(self) -> bool:
+        """Whether nothing differs: every shared item has one prompt, one answer and one value on both sides."""
+        return not self._others() and all(pair.alike for pair in self.shared)
 
     def _cause(self, pair: _Shared, hidden: str) -> str:
         """What the two answers of an item differ by: its prompts, what lies behind them, or how one answer was read."""
@@ -393,7 +389,5 @@ def _gold(item: SideItem) -> frozenset[str]:
 def _example(shared: Sequence[_Shared]) -> PromptExample | None:
     for pair in shared:
         if pair.relation not in (Relation.SAME, Relation.TOKENS, Relation.UNKNOWN):
-            return PromptExample(
-                item=pair.a.id, relation=pair.relation, difference=first_difference(pair.a.prompt, pair.b.prompt)
-            )
+            return PromptExample(item=pair.a.id, relation=pair.relation, difference=first_difference(*_asked(pair.a, pair.b)))
     return None

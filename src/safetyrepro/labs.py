@@ -12,7 +12,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from safetyrepro.errors import IngestError
-from safetyrepro.explain import Explanation, explain, gap_between
+from safetyrepro.explain import explain, gap_between, number_of
+from safetyrepro.explanation import Explanation, shown_cause
 from safetyrepro.sides import Side
 
 MAX_CAUSES = 12
@@ -29,7 +30,7 @@ class LabsExplanation:
     differences: tuple[float, float]
     """First model less second, in lab A and in lab B."""
     parts: tuple[tuple[str, float], ...]
-    """What each cause adds to the difference of lab A beyond that of lab B, the largest first; they add up."""
+    """What each cause adds to the difference of lab A beyond that of lab B, the largest first; they add up. None without items."""
     flips: tuple[tuple[str, ...], ...]
     """Minimal sets of causes that turn A's order around when they are as in lab B, the smallest first."""
     by_model: tuple[Explanation, Explanation]
@@ -47,9 +48,12 @@ class LabsExplanation:
             f"{lab}: {first} - {second} = {difference:+.4f}, {_words(difference, self.models)}"
             for lab, difference in zip("AB", self.differences, strict=True)
         ]
-        text += [f"  {cause:<34} {amount:+.4f}" for cause, amount in self.parts]
-        if self.opposite:
-            text += [f"turns the verdict of A around: {' with '.join(causes)}" for causes in self.flips]
+        alike = all(found.alike for found in self.by_model)
+        text += [f"  {shown_cause(cause):<34} {amount:+.4f}" for cause, amount in self.parts if amount or not alike]
+        if self.opposite and not self.parts:
+            text.append("what turns the verdict of A around is not known: it takes the items of both models from both labs")
+        elif self.opposite:
+            text += [f"turns the verdict of A around: {' with '.join(map(shown_cause, causes))}" for causes in self.flips]
         else:
             text.append("the labs do not order the models in opposite ways, so nothing turns a verdict around")
         for model, found in zip(self.models, self.by_model, strict=True):
@@ -76,6 +80,14 @@ def explain_labs(a: tuple[Side, Side], b: tuple[Side, Side]) -> LabsExplanation:
     around if x(S) - y(S) has the opposite sign of A's. Higher numbers are ahead here; where lower is safer, both orders turn, and the
     sets are the same.
     """
+    if not all(side.items for side in (*a, *b)):
+        return LabsExplanation(
+            models=(a[0].model, a[1].model),
+            differences=(number_of(a[0]) - number_of(a[1]), number_of(b[0]) - number_of(b[1])),
+            parts=(),
+            flips=(),
+            by_model=(explain(a[0], b[0]), explain(a[1], b[1])),
+        )
     gaps = tuple(gap_between(one, other) for one, other in zip(a, b, strict=True))
     causes = tuple(dict.fromkeys(cause for gap in gaps for cause in gap.causes))
     if len(causes) > MAX_CAUSES:

@@ -39,6 +39,8 @@ def headline(name: str, result: BenchmarkAnalysis) -> str:
     turned = [pair for pair in result.pairs if pair.reversal]
     if len(result.pairs) == 1:
         return f"{name}: {'the order reverses' if turned else 'no reversal'}. {verdict_sentence(result.pairs[0])}"
+    if len(result.configurations) == 1:
+        return f"{name}: there is one configuration, and an order can change only between two."
     count = f"{len(result.configurations)} configurations"
     if not turned:
         return f"{name}: no pair of models changes its order among {_measured(result)}."
@@ -69,7 +71,7 @@ def verdict_sentence(verdict: Verdict) -> str:
         parts.append(f"they tie in {verdict.n_tie}")
     counted = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
     missing = f" ({verdict.n_missing} not measured for both)" if verdict.n_missing else ""
-    text = f"{counted} of {total} configurations{missing}"
+    text = f"{counted} of {total} configuration{'' if total == 1 else 's'}{missing}"
     if not verdict.reversal or verdict.flip_rate is None:
         return f"{text}."
     return f"{text}: two evaluators who choose independently would publish opposite verdicts {share_text(verdict.flip_rate)} of the time."

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from safetyrepro.envelope import Configuration
 from safetyrepro.errors import IngestError, StoreError
 from safetyrepro.harnesses.base import ForeignItem, ForeignRun
 from safetyrepro.harnesses.content import tokens_digest
@@ -38,9 +39,13 @@ class SideItem:
     status: Status
     """What became of it."""
     prompt: str
-    """The text that was sent, with the continuations that were asked; empty where it is not recorded."""
+    """The text that was sent, several behind each other; empty where it is not recorded."""
     token_digest: str
     """Digest of the token ids; empty where they are not recorded."""
+    continuations: tuple[str, ...] = ()
+    """What was asked to follow the prompt, each by itself; empty where it is not recorded."""
+    prompt_digest: str = ""
+    """Digest of the prompt, also where its text is lost; empty where neither is recorded."""
     first_key: str = ""
     """Content key of its first answer: model, token ids, decoding; empty where a file keeps none."""
 
@@ -66,7 +71,7 @@ class Side:
     settings: Mapping[str, str]
     """Factor -> level, as far as it is known."""
     items: tuple[SideItem, ...]
-    """The items."""
+    """The items; empty where only an aggregate is known, which is then what the side reports."""
     reported: float | None = None
     """The number that the side reports itself; None where it reports none."""
     undisclosed: tuple[str, ...] = ()
@@ -74,7 +79,7 @@ class Side:
 
     def describe(self) -> str:
         """The side in one line."""
-        return f"{self.model} on {self.benchmark} ({self.estimand})"
+        return f"{self.name}: {self.model} on {self.benchmark} ({self.estimand})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,28 +115,18 @@ def read_side(path: Path, choice: Choice, *, name: str) -> Side:
     """
     if (path / MANIFEST).is_file():
         return _side_of_store(open_store(path), choice, name)
-    found = [run for run in _runs(path) if not run.subtasks]
-    cells = [cell for run in found if not run.aggregates_only for cell in cells_of(run)]
+    cells = [cell for run in _runs(path) if not run.subtasks for cell in cells_of(run)]
     fitting = [cell for cell in cells if _fits(cell, choice)]
-    if found and not cells:
-        raise _no_items(path)
+    # Beside a run with items, a run of which only the aggregate is known says nothing more.
+    fitting = [cell for cell in fitting if not cell.run.aggregates_only] or fitting
     if len(fitting) != 1:
         raise IngestError(
             str(path),
-            found=_count(len(fitting), "runs with items"),
+            found=_count(len(fitting), "runs"),
             expected=_listed([_described(cell) for cell in (fitting or cells)]),
             remedy="Narrow the choice with --benchmark, --model, --estimand, --where-a and --where-b.",
         )
     return _side_of_cell(fitting[0], choice, name)
-
-
-def _no_items(path: Path, what: str = "holds aggregates and no items") -> IngestError:
-    return IngestError(
-        str(path),
-        found=what,
-        expected="items, whose answers can be compared one by one",
-        remedy="Run the evaluation with its samples logged, or name the file that holds them.",
-    )
 
 
 def _runs(path: Path) -> list[ForeignRun]:
@@ -173,6 +168,9 @@ def _side_of_cell(cell: Cell, choice: Choice, name: str) -> Side:
     metric, estimand = next(
         (metric, estimand) for metric, estimand in cell.estimands.items() if choice.estimand in ("", estimand.name)
     )
+    reported = cell.run.reported.get(metric)
+    if cell.run.aggregates_only and reported is None:
+        raise _no_number(name, f"{cell.run.model} on {cell.benchmark} ({estimand.name})")
     return Side(
         name=name,
         model=cell.run.model or "unnamed model",
@@ -180,15 +178,15 @@ def _side_of_cell(cell: Cell, choice: Choice, name: str) -> Side:
         estimand=estimand.name,
         worst=estimand.worst,
         settings=cell.settings,
-        items=tuple(_item(item, metric) for item in cell.run.items() if metric in item.marks),
-        reported=cell.run.reported.get(metric),
+        items=()
+        if cell.run.aggregates_only
+        else tuple(_item(item, metric) for item in cell.run.items() if metric in item.marks),
+        reported=reported,
         undisclosed=cell.run.undisclosed,
     )
 
 
 def _item(item: ForeignItem, metric: str) -> SideItem:
-    # Each continuation is asked by itself, so the order in which a log lists them never reached the model.
-    asked = _SEPARATOR.join((item.prompt, *sorted(item.continuations))) if item.prompt or item.continuations else ""
     return SideItem(
         id=f"{item.id}/{item.repeat}" if item.repeat else item.id,
         text=item.text,
@@ -196,9 +194,15 @@ def _item(item: ForeignItem, metric: str) -> SideItem:
         gold=item.gold,
         value=item.marks[metric].value,
         status=item.marks[metric].status,
-        prompt=asked,
+        prompt=item.prompt,
         token_digest=tokens_digest(item.tokens),
+        continuations=item.continuations,
     )
+
+
+def asked_text(prompt: str, continuations: Sequence[str]) -> str:
+    """Return a prompt with its continuations; each is asked by itself, so the order in which a log lists them does not count."""
+    return _SEPARATOR.join((prompt, *sorted(continuations)))
 
 
 def _side_of_store(store: Store, choice: Choice, name: str) -> Side:
@@ -207,7 +211,10 @@ def _side_of_store(store: Store, choice: Choice, name: str) -> Side:
     members = [member for entry in entries[:1] for member in entry.envelope if member.matches(choice.where)]
     if len(entries) != 1 or len(models) != 1 or len(members) != 1:
         cells = [
-            f"{model} on {entry.name}, {member.label}" for entry in entries for model in models for member in entry.envelope
+            f"{model} on {entry.name}{label}"
+            for entry in entries
+            for model in models
+            for label in _labels(entry.envelope, every=bool(choice.where))
         ]
         raise StoreError(
             str(store.folder),
@@ -220,12 +227,12 @@ def _side_of_store(store: Store, choice: Choice, name: str) -> Side:
     records = [
         record
         for record in store.records(entry.name, estimand.name)
-        if record.cell.model == models[0] and record.cell.configuration == member.digest and record.item_id != AGGREGATE_ITEM
+        if record.cell.model == models[0] and record.cell.configuration == member.digest
     ]
-    if not records:
-        raise _no_items(
-            store.folder, f"holds no item of {models[0]} on {entry.name} under {member.label}, at most an aggregate"
-        )
+    items = [record for record in records if record.item_id != AGGREGATE_ITEM]
+    aggregate = next((record.value for record in records if record.value is not None and not items), None)
+    if not items and aggregate is None:
+        raise _no_number(str(store.folder), f"{models[0]} on {entry.name} ({estimand.name}) under {member.label}")
     return Side(
         name=name,
         model=models[0],
@@ -233,22 +240,42 @@ def _side_of_store(store: Store, choice: Choice, name: str) -> Side:
         estimand=estimand.name,
         worst=estimand.worst,
         settings=member.as_dict(),
-        items=_store_items(store, records),
-        reported=None,
+        items=_store_items(store, items),
+        reported=aggregate,
         undisclosed=store.manifest.undisclosed,
     )
 
 
+def _no_number(where: str, what: str) -> IngestError:
+    return IngestError(
+        where,
+        found=f"holds no score of {what}",
+        expected="items, or at least an aggregate that is a number",
+        remedy="Choose another with --model, --benchmark, --estimand, --where-a or --where-b.",
+    )
+
+
+def _labels(members: Iterable[Configuration], *, every: bool) -> list[str]:
+    """Configurations by the factors that tell them apart; by every factor where a condition on one was not met."""
+    listed = [member.as_dict() for member in members]
+    names = dict.fromkeys(name for settings in listed for name in settings)
+    telling = [name for name in names if every or len({settings.get(name) for settings in listed}) > 1]
+    return ["".join(f", {name}={settings[name]}" for name in telling if name in settings) for settings in listed]
+
+
 def _store_items(store: Store, records: Sequence[ItemRecord]) -> tuple[SideItem, ...]:
-    texts = store.prompts({key for record in records for key in (question_key(record.item_id), record.prompt_digest)})
     wanted = {key for record in records for key in record.keys}
     responses = {response.key: response for response in store.responses() if response.key in wanted} if wanted else {}
+    digests = {digest for record in records for digest in (question_key(record.item_id), record.prompt_digest)}
+    texts = store.prompts(digests | {response.prompt_digest for response in responses.values()})
     return tuple(_store_item(record, texts, [responses[key] for key in record.keys if key in responses]) for record in records)
 
 
 def _store_item(record: ItemRecord, texts: Mapping[str, str], responses: Sequence[Response]) -> SideItem:
     question = json.loads(texts.get(question_key(record.item_id), "{}"))
     spoken = [response.text for response in responses if response.kind is RequestKind.GENERATION]
+    # An item that was asked in several prompts has one digest over all of them, under which no text is stored.
+    asked = dict.fromkeys(response.prompt_digest for response in responses) or {record.prompt_digest: None}
     scored = tuple(response.loglikelihood for response in responses if response.kind is RequestKind.LOGLIKELIHOOD)
     return SideItem(
         id=f"{record.item_id}/{record.repeat}" if record.repeat else record.item_id,
@@ -260,8 +287,9 @@ def _store_item(record: ItemRecord, texts: Mapping[str, str], responses: Sequenc
         gold=question.get("gold", ""),
         value=record.value,
         status=record.status,
-        prompt=texts.get(record.prompt_digest, "") or record.prompt_digest,
+        prompt=_SEPARATOR.join(texts[digest] for digest in asked) if asked.keys() <= texts.keys() else "",
         token_digest=record.token_digest,
+        prompt_digest=record.prompt_digest,
         first_key=record.keys[0] if record.keys else "",
     )
 

@@ -51,7 +51,11 @@ def open_questions(players: Sequence[str], settings: Sequence[Setting], *, recog
     causes = ", ".join(names) or "no recorded setting"
     lines = []
     if not recognised:
-        lines.append("the scoring rule of at least one side is not recognised, so it stays within the parts of the answers")
+        scores = [f"{name} ({a} | {b})" for name, a, b in settings if STAGES.get(name) is Stage.SCORE]
+        told = f"; on record it differs in {', '.join(scores)}" if scores else ""
+        lines.append(
+            f"the scoring rule of at least one side is not recognised, so it stays within the parts of the answers{told}"
+        )
     if Relation.UNKNOWN.value in players:
         lines.append("at least one side does not hold its prompts, so what the model was shown stays within one part")
     if Relation.SAME.value in players or NUMERICS in players:
@@ -64,7 +68,7 @@ def open_questions(players: Sequence[str], settings: Sequence[Setting], *, recog
     return tuple(lines)
 
 
-def fewest_runs(players: Sequence[str], settings: Sequence[Setting]) -> tuple[str, ...]:
+def fewest_runs(players: Sequence[str], settings: Sequence[Setting], *, recognised: bool = True) -> tuple[str, ...]:
     """Return the fewest further runs that would tell apart what files cannot.
 
     Parameters
@@ -73,6 +77,8 @@ def fewest_runs(players: Sequence[str], settings: Sequence[Setting]) -> tuple[st
         The parts into which the shared items' gap was taken apart.
     settings : sequence of Setting
         Factors on which the sides differ.
+    recognised : bool
+        Whether the scoring rule of both sides is recognised; where it is not, another way to score needs a run as well.
 
     Notes
     -----
@@ -81,7 +87,7 @@ def fewest_runs(players: Sequence[str], settings: Sequence[Setting]) -> tuple[st
     """
     if Relation.UNKNOWN.value in players:
         return ("run both sides again with their prompts logged",)
-    groups = _groups(_causes(settings))
+    groups = _groups(_causes(settings) if recognised else settings)
     if not groups:
         return ("run A a second time: the gap between its two runs is the noise",) if Relation.SAME.value in players else ()
     return tuple(f"run A with {' and '.join(group)}" for group in groups[:-1])

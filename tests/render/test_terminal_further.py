@@ -139,7 +139,7 @@ def test_why_sizes_are_left_out_is_said(tmp_path: Path):
     alone = shown(tmp_path, grid({"a": [1, 1, 1, 1]}), "--draws", "200", "--full")
 
     assert "what moves the difference (Type II" in text
-    assert "Sizes of effects are left out: there are no items or no pair." in alone
+    assert "Sizes of effects are left out: there is no pair of models." in alone
 
 
 def test_equivalence_is_shown_only_with_a_margin(tmp_path: Path):

@@ -33,6 +33,7 @@ def locate(
     from safetyrepro.opened import open_results
     from safetyrepro.options import parse_settings
     from safetyrepro.render.grid import print_grid
+    from safetyrepro.render.text import counted
     from safetyrepro.scope import claim_scope
 
     wanted = parse_claim(claim, where="--claim")
@@ -52,16 +53,13 @@ def locate(
             )
             for one in found
         ],
-        notes=(
-            f"A is {wanted.a}, B is {wanted.b}. {len(scope.entries)} configurations are in scope.",
-            *([f"The same in all of them: {' '.join(constant)}."] if constant else []),
-        ),
+        notes=(f"A is {wanted.a}, B is {wanted.b}. In scope: {counted(len(scope.entries), 'configuration')}.", *constant),
     )
 
 
 def _apart(configurations: Sequence[Settings]) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Names of the factors that tell configurations apart, and the settings that all of them share."""
+    """Names of the factors that tell configurations apart, and a sentence on the settings that all of them share."""
     shared = set.intersection(*(set(settings.items()) for settings in configurations)) if configurations else set()
     names = {name for settings in configurations for name in settings}
-    constant = tuple(f"{name}={level}" for name, level in sorted(shared))
-    return frozenset(names - {name for name, _ in shared}), constant
+    constant = " ".join(f"{name}={level}" for name, level in sorted(shared))
+    return frozenset(names - {name for name, _ in shared}), (f"The same in all of them: {constant}.",) if constant else ()

@@ -31,10 +31,14 @@ class Answer:
     response: str | None = None
     """What the model said, where it was asked to speak."""
 
+    @property
+    def recorded(self) -> bool:
+        """Whether anything that the model gave is known."""
+        return bool(self.loglikelihoods) or self.response is not None
+
     def same(self, other: Answer) -> bool:
         """Whether two answers are recorded and one and the same, so that only their reading can differ."""
-        recorded = bool(self.loglikelihoods) or self.response is not None
-        return recorded and (self.loglikelihoods, self.response) == (other.loglikelihoods, other.response)
+        return self.recorded and (self.loglikelihoods, self.response) == (other.loglikelihoods, other.response)
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,9 +147,10 @@ def agreed_sentence(ranking: Ranking, *, full: bool) -> str:
     edges = [f"{name_text(a)} > {name_text(b)}" for a, b in robust.edges]
     shown = edges if full else edges[:MOST_LISTED]
     rest = f" and {len(edges) - len(shown)} more" if len(edges) > len(shown) else ""
+    count = robust.n_configurations
+    by = "the one complete configuration" if count == 1 else f"all {count} complete configurations"
     return (
-        f"Agreed by all {robust.n_configurations} complete configurations: {', '.join(shown) or 'nothing'}{rest}; "
-        f"{robust.n_undecided_pairs} of {robust.n_pairs} pairs undecided"
+        f"Agreed by {by}: {', '.join(shown) or 'nothing'}{rest}; {robust.n_undecided_pairs} of {robust.n_pairs} pairs undecided"
     )
 
 

@@ -41,7 +41,7 @@ def _print_design(console: Console, design: BenchmarkDesign) -> None:
     )
     items = counted(design.n_items, "item") if design.n_items else "no items"
     console.print(
-        f"\n[bold]{clean(design.name)}[/bold]: {counted(len(design.models), 'model')}, {design.n_groups} {_plural(design.group)}"
+        f"\n[bold]{clean(design.name)}[/bold]: {counted(len(design.models), 'model')}, {_groups(design.n_groups, design.group)}"
     )
     console.print(f"{counted(design.n_configurations, 'configuration')}{absent}, {items}{left}")
     if design.skipped:
@@ -52,6 +52,10 @@ def _print_design(console: Console, design: BenchmarkDesign) -> None:
         console.print(_agreement_table(design.study, design.group))
     if design.components is not None:
         _print_components(console, design, design.components)
+
+
+def _groups(count: int, factor: str) -> str:
+    return f"1 {clean(factor, 20)}" if count == 1 and not factor.endswith("s") else f"{count} {_plural(factor)}"
 
 
 def _plural(factor: str) -> str:

@@ -98,7 +98,10 @@ def _benchmark(shown: Shown, analysis: Analysis) -> list[str]:
     lines += table(heads, (_pair_row(pair) for pair in result.pairs))
     for pair in shown.drawn:
         lines += ["", *_pair(pair, shown.factors), *_further(analysis, shown, pair), *_support(shown, pair)]
-    rows = ((markdown_text(model.name), *_spread(model.dispersion), statuses_text(model.statuses)) for model in result.models)
+    rows = (
+        (markdown_text(model.name), *_spread(model.dispersion), statuses_text(model.statuses, aggregates=not result.n_items))
+        for model in result.models
+    )
     return [*lines, "", *table(("model", "lowest", "mean", "highest", "records"), rows)]
 
 

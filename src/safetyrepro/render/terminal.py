@@ -25,6 +25,12 @@ def order_strip(verdict: Verdict) -> str:
     return "".join(f"[{colours[entry.order]}]{entry.order.value}[/]" for entry in verdict.configurations)
 
 
+_INFERRED = (
+    " p is of a reversal among items like these; n+ and n- are the configurations whose order the items support; MDD is the "
+    "difference they could have shown."
+)
+
+
 def print_analysis(analysis: Analysis, *, pairs: int = 6, every_estimand: bool = False, full: bool = False) -> None:
     """Print an analysis: for each benchmark what is observed, the widest witnesses, and apart from it what the items can bear.
 
@@ -58,9 +64,10 @@ def print_analysis(analysis: Analysis, *, pairs: int = 6, every_estimand: bool =
     hidden = [name for name in analysis.benchmarks if name not in shown]
     if hidden:
         console.print(f"\n[dim]Further estimands with --estimands: {', '.join(clean(name) for name in hidden)}[/dim]")
+    inferred = any(analysis.support[name].pairs for name in shown if name in analysis.support)
     console.print(
-        "[dim]Counts, orders and witnesses are facts about these scores. p is of a reversal among items like these; n+ and n- are "
-        "the configurations whose order the items support; MDD is the difference they could have shown.\n"
+        "[dim]Counts, orders and witnesses are facts about these scores."
+        f"{_INFERRED if inferred else ''}\n"
         "A verdict is read inside its envelope: nothing is claimed about configurations that were not run.[/dim]\n"
     )
 
@@ -80,12 +87,22 @@ def _print_benchmark(console: object, name: str, benchmark: BenchmarkAnalysis, p
     if not benchmark.pairs:
         console.print("One model: there is no pair to compare.")
         return
-    console.print(f"A reversal is observed in [bold]{len(reversed_pairs)} of {len(benchmark.pairs)}[/bold] pairs.")
+    console.print(
+        f"A reversal is observed in [bold]{len(reversed_pairs)} of {len(benchmark.pairs)}[/bold] pairs.{_unseen(benchmark)}"
+    )
     console.print(_pair_table(benchmark.pairs))
     widest = sorted(reversed_pairs, key=lambda pair: -min(pair.n_plus, pair.n_minus))[:pairs]
     for verdict in widest:
         _print_witness(console, verdict)
     _print_orderings(console, benchmark)
+
+
+def _unseen(benchmark: BenchmarkAnalysis) -> str:
+    """Why an absent reversal says little: one configuration, or pairs that no configuration measured together."""
+    if len(benchmark.configurations) == 1:
+        return " There is one configuration, and an order can change only between two."
+    apart = sum(not pair.n_known for pair in benchmark.pairs)
+    return f" {counted(apart, 'pair')} share no configuration in which both have a score." if apart else ""
 
 
 def _pair_table(verdicts: Sequence[Verdict]) -> Table:
@@ -196,9 +213,10 @@ def _print_orderings(console: object, benchmark: BenchmarkAnalysis) -> None:
     if len(benchmark.models) < 3 or not benchmark.orderings.n_complete:
         return
     orderings, w = benchmark.orderings, benchmark.concordance.kendall_w
+    agreement = f"; Kendall's W {_rate(w)}" if orderings.n_complete > 1 else ""
     console.print(
         f"{_counted(orderings.distinct_weak, 'ordering')} of the models in {_counted(orderings.n_complete, 'complete configuration')} "
-        f"({orderings.distinct_strict} without ties); Kendall's W {_rate(w)}"
+        f"({orderings.distinct_strict} without ties){agreement}"
     )
     for entry in orderings.counts[:4]:
         tiers = " > ".join(" = ".join(clean(name) for name in tier) for tier in entry.tiers)

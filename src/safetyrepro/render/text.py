@@ -11,6 +11,7 @@ from safetyrepro.sentences import share_text
 LIMIT = 300
 SMALLEST = 0.001
 """Below it, a lead is said to be small instead of printed as 0.000."""
+_SCORED = "scored"
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~#&$!{}@])")
 _ADDRESS = re.compile(r"(?i)(:)(?=//)|(?<=www)(\.)")
 
@@ -85,7 +86,19 @@ def items_text(n_items: int, n_clusters: int) -> str:
     return f"{counted(n_items, 'item')} in {counted(n_clusters, 'cluster')}"
 
 
-def statuses_text(statuses: Mapping[str, int]) -> str:
-    """Records by status, the frequent first: ``418 scored, 2 unparsed``."""
+def statuses_text(statuses: Mapping[str, int], *, aggregates: bool = False) -> str:
+    """Records by status, the frequent first: ``418 scored, 2 unparsed``.
+
+    Parameters
+    ----------
+    statuses : mapping of str to int
+        Status -> number of records.
+    aggregates : bool
+        Whether each record is an aggregate, which nobody scored here.
+    """
+    if aggregates and statuses:
+        known = statuses.get(_SCORED, 0)
+        lacking = sum(statuses.values()) - known
+        return counted(known, "aggregate") + (f", {lacking:,} without a number" if lacking else "")
     ordered = sorted(statuses.items(), key=lambda entry: (-entry[1], entry[0]))
     return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in ordered) or "no records"

@@ -239,7 +239,7 @@ def provenance_rows(card: GridCard) -> tuple[tuple[str, str], ...]:
     return (
         ("results come from", _SOURCES.get(card.source, f"an ingested {card.source}")),
         ("complete", "every planned cell has records" if card.complete else "no: some planned cells have no record"),
-        ("unreadable answers count as", card.failure_policy.replace("_", " ")),
+        ("unreadable answers count as", _policy(card)),
         ("seed", "not recorded" if stamp.seed is None else str(stamp.seed)),
         ("safetyrepro", f"{stamp.package_version}, commit {package}"),
         ("study's repository", f"commit {commit}"),
@@ -252,6 +252,13 @@ def provenance_rows(card: GridCard) -> tuple[tuple[str, str], ...]:
         ("finished", stamp.finished),
         ("digest of this card", card.digest),
     )
+
+
+def _policy(card: GridCard) -> str:
+    """How unreadable answers count; behind an aggregate there is none that could be counted in another way."""
+    if any(result.n_items for result in card.analysis.benchmarks.values()):
+        return card.failure_policy.replace("_", " ")
+    return "whatever their source took them for; it gives aggregates and no items"
 
 
 STAGES: Mapping[str, str] = {
