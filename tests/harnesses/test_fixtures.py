@@ -8,7 +8,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from safetyrepro.cli import app
 from safetyrepro.harnesses.base import ForeignItem, ForeignRun
 from safetyrepro.harnesses.discovery import Reading, discover
 from safetyrepro.records import Status
@@ -89,6 +91,16 @@ def test_one_walk_over_all_files_reads_each_once(fixtures: Path, expected: dict[
         "lighteval": 2,
         "every-eval-ever": 17,
     }
+
+
+def test_one_command_prints_how_many_files_were_ingested_read_with_another_and_refused(fixtures: Path) -> None:
+    printed = CliRunner().invoke(app, ["ingest", "auto", str(fixtures), "--dry-run"], env={"COLUMNS": "200"}).output
+    assert printed.splitlines()[-1] == "88 ingested, 113 read with another file, 7 refused"
+    assert "scheming_evals_goal_task_output/results.json: lm-eval, 1 run, 170 items, none of them with a score" in printed
+    assert "data_cyse2_vuln_exploit_challenges.json: inspect-ai, 1 run, 4 items, 1 of them with a score" in printed
+    refused = [line for line in printed.splitlines() if line.startswith("refused ")]
+    assert len(refused) == 7
+    assert all(any(reason in line for line in refused) for reason in REFUSED.values())
 
 
 def test_results_of_lm_eval_have_the_facts_found_by_hand(fixtures: Path, expected: dict[str, dict]) -> None:

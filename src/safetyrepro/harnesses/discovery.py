@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,8 @@ class Checked:
     """Runs that it states, groups not counted."""
     n_items: int = 0
     """Items of all its runs."""
+    n_scored: int = 0
+    """Items with a value under at least one metric."""
     refusal: SafetyReproError | None = None
     """Why the file, or its items, were refused; None where all was read."""
 
@@ -57,10 +60,10 @@ def check(reading: Reading) -> Checked:
         return Checked(reading=reading, refusal=reading.refusal)
     runs = [run for run in reading.runs if not run.subtasks]
     try:
-        n_items = sum(sum(1 for _ in run.items()) for run in runs)
+        counts = Counter(any(mark.value is not None for mark in item.marks.values()) for run in runs for item in run.items())
     except SafetyReproError as error:
         return Checked(reading=reading, n_runs=len(runs), refusal=error)
-    return Checked(reading=reading, n_runs=len(runs), n_items=n_items)
+    return Checked(reading=reading, n_runs=len(runs), n_items=counts.total(), n_scored=counts[True])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from safetyrepro.render.console import clean
+from safetyrepro.render.text import counted
 
 if TYPE_CHECKING:
     from safetyrepro.errors import SafetyReproError
@@ -27,12 +28,17 @@ def print_checked(checked: Sequence[Checked]) -> None:
         if one.reading.part_of is not None:
             console.print(f"[dim]{name}: read with {clean(one.reading.part_of.name)}[/dim]", soft_wrap=True)
         elif one.refusal is None:
-            items = f"{one.n_items} items" if one.n_items else "aggregates only"
-            runs = "1 run" if one.n_runs == 1 else f"{one.n_runs} runs"
-            console.print(f"{name}: {one.reading.harness}, {runs}, {items}", soft_wrap=True)
+            console.print(f"{name}: {one.reading.harness}, {counted(one.n_runs, 'run')}, {_items(one)}", soft_wrap=True)
         else:
             console.print(f"[yellow]refused[/yellow] {clean(one.refusal.sentence, 1000)}", soft_wrap=True)
     _print_counts([(one.reading, one.refusal) for one in checked])
+
+
+def _items(one: Checked) -> str:
+    if not one.n_items:
+        return "aggregates only"
+    scored = "" if one.n_scored == one.n_items else f", {one.n_scored or 'none'} of them with a score"
+    return f"{counted(one.n_items, 'item')}{scored}"
 
 
 def print_readings(readings: Sequence[Reading], notes: Sequence[str]) -> None:
