@@ -14,7 +14,7 @@ from safetyrepro.design import DesignOptions, plan_sizes
 from safetyrepro.envelope import Configuration
 from safetyrepro.errors import SafetyReproError
 from safetyrepro.estimands import Estimand
-from safetyrepro.export import export_table
+from safetyrepro.export_table import export_table
 from safetyrepro.ingest import ingest_table
 from safetyrepro.ingest_foreign import ingest_foreign
 from safetyrepro.publish import publish

@@ -14,7 +14,8 @@ from harnesses import written
 from safetyrepro.analysis import analyze
 from safetyrepro.cli import app
 from safetyrepro.errors import SafetyReproError, StoreError
-from safetyrepro.export import EverySource, export_every_eval_ever, export_table
+from safetyrepro.export import EverySource, export_every_eval_ever
+from safetyrepro.export_table import export_table
 from safetyrepro.ingest import TableOptions, ingest_table
 from safetyrepro.ingest_foreign import ForeignOptions, ingest_foreign
 from safetyrepro.store import Store
@@ -73,7 +74,12 @@ def test_every_cell_has_a_result_with_its_factors_and_scores(store: Store, tmp_p
     details = result["generation_config"]["additional_details"]
     assert details["factor.scoring"] == "choice"
     assert details["factor.decoding"] == "sampled(temperature=0.5)"
-    assert result["score_details"]["details"] == {"items_failed": "1", "items_scored": "2", "items_unparsed": "1"}
+    counts = result["score_details"]["details"]
+    assert [(told[2], told[3]) for told in json.loads(counts.pop("unscored"))] == [
+        ("unparsed", "the scorer wrote N: there was no answer"),
+        ("failed", "late"),
+    ]
+    assert counts == {"items_failed": "1", "items_scored": "2", "items_unparsed": "1"}
     assert result["metric_config"]["min_score"] == 0.0
     assert len({record["eval_library"]["name"] for record in records(tmp_path / "out")}) == 2
 

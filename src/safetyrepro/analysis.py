@@ -204,7 +204,7 @@ class _Read:
 
 def _read(store: Store, entry: BenchmarkEntry, estimand: Estimand, options: AnalysisOptions, *, name: str) -> _Read:
     records = store.records(entry.name, estimand.name)
-    table = _table(store, records, entry, estimand, options)
+    table = table_of(store, records, entry, estimand, options)
     layout = _layout(table, entry, options)
     design = find_design(layout.levels, layout.factors, entry.envelope.factors)
     policies = judge_policies(records, table) if options.policies else None
@@ -269,12 +269,13 @@ def _joint(read: Mapping[str, _Read]) -> tuple[JointPair, ...]:
 
 def score_table(store: Store, entry: BenchmarkEntry, estimand: Estimand, options: AnalysisOptions) -> ScoreTable:
     """The table of one benchmark and estimand under the given restrictions and policies."""
-    return _table(store, store.records(entry.name, estimand.name), entry, estimand, options)
+    return table_of(store, store.records(entry.name, estimand.name), entry, estimand, options)
 
 
-def _table(
+def table_of(
     store: Store, records: Sequence[ItemRecord], entry: BenchmarkEntry, estimand: Estimand, options: AnalysisOptions
 ) -> ScoreTable:
+    """The same, of records that were read before."""
     return build_table(
         records,
         benchmark=entry.name,

@@ -1,4 +1,4 @@
-"""Store -> other tools' forms: Every Eval Ever records with our factors in their extension place, and the tidy table.
+"""Store -> records of Every Eval Ever, with our factors in their extension place.
 
 What a form cannot hold is counted and said, not invented: an item without a value has no line in Every Eval Ever, whose schema
 demands a number, and the record says how many such items there are.
@@ -6,32 +6,29 @@ demands a number, and the record says how many such items there are.
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from shlex import quote
 
-import numpy as np
-
-from safetyrepro.analysis import AnalysisOptions, score_table
+from safetyrepro.analysis import AnalysisOptions, table_of
 from safetyrepro.envelope import Configuration
 from safetyrepro.errors import SafetyReproError, StoreError
-from safetyrepro.estimands import Direction, Estimand
+from safetyrepro.estimands import Aggregation, Direction, Estimand
+from safetyrepro.harnesses.eee_ours import FACTOR, SOURCE, UNEVEN_MEAN, UNSCORED
 from safetyrepro.manifest import NOT_RECORDED, BenchmarkEntry
 from safetyrepro.parquet import write_whole
-from safetyrepro.records import AGGREGATE_ITEM, ItemRecord, Json, Status, question_key
+from safetyrepro.records import AGGREGATE_ITEM, ItemRecord, Json, question_key
 from safetyrepro.store import Store
 
 SCHEMA_VERSION = "0.3.0"
 RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")
-_PREFIX = "factor."
 _UNKNOWN = "unknown"
 
 
@@ -57,6 +54,12 @@ class Exported:
     """Items that have no value and so no line."""
     n_aggregates: int = 0
     """Rows of the table that are aggregates of cells without items."""
+    n_without_score: int = 0
+    """Cells that have records and no score, for which a form that demands a number has no place."""
+    notes: tuple[str, ...] = ()
+    """What the form cannot say, one sentence each."""
+    read_back: str = ""
+    """The command that makes a store of it again, with what the form itself cannot say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +69,19 @@ class _Cell:
     entry: BenchmarkEntry
     estimand: Estimand
     configuration: Configuration
-    score: float
+    score: float | None
     records: tuple[ItemRecord, ...]
 
     @property
     def identifier(self) -> str:
         return f"{self.entry.name}.{self.estimand.name}.{self.configuration.digest}"
+
+    @property
+    def aggregation(self) -> str:
+        """What the score is of the items; a mean in which they do not count alike is told apart from a plain one."""
+        uneven = any(record.weight != 1.0 or record.repeat for record in self.records)
+        plain = self.estimand.aggregation is Aggregation.MEAN
+        return UNEVEN_MEAN if plain and uneven else self.estimand.aggregation.value
 
 
 def export_every_eval_ever(store: Store, folder: Path, *, source: EverySource | None = None) -> Exported:
@@ -103,34 +113,45 @@ def export_every_eval_ever(store: Store, folder: Path, *, source: EverySource | 
             remedy="Choose one.",
         )
     paths: list[Path] = []
-    n_results = n_missing = 0
+    n_results = n_missing = n_left = 0
+    answered = store.questions()
     for model in store.manifest.models:
         by_package: dict[tuple[str, str], list[_Cell]] = {}
-        for cell in _cells(store, model):
+        for cell in _cells(store, model, answered):
             by_package.setdefault(_package(store, cell.configuration), []).append(cell)
         for package, cells in by_package.items():
-            written, missing = _write_record(store, folder, model, package, cells=cells, source=source)
+            scored = [cell for cell in cells if cell.score is not None]
+            n_left += len(cells) - len(scored)
+            if not scored:
+                continue
+            written, missing = _write_record(store, folder, model, package, cells=scored, source=source)
             paths += written
-            n_results += len(cells)
+            n_results += len(scored)
             n_missing += missing
-    return Exported(paths=tuple(paths), n_results=n_results, n_without_value=n_missing)
+    back = f"safetyrepro ingest every-eval-ever {quote(str(folder))} -o STORE"
+    return Exported(paths=tuple(paths), n_results=n_results, n_without_value=n_missing, n_without_score=n_left, read_back=back)
 
 
-def _cells(store: Store, model: str) -> Iterator[_Cell]:
-    options = AnalysisOptions(models=(model,))
+def _cells(store: Store, model: str, answered: AbstractSet[tuple[str, str, str]]) -> Iterator[_Cell]:
     for entry in store.manifest.benchmarks:
         for estimand in entry.estimands:
-            table = score_table(store, entry, estimand, options)
-            records = _by_configuration(store.records(entry.name, estimand.name), model)
-            for place in np.flatnonzero(table.scored[0]):
-                configuration = table.configurations[place]
-                yield _Cell(
-                    entry=entry,
-                    estimand=estimand,
-                    configuration=configuration,
-                    score=float(table.raw[0, place]),
-                    records=tuple(records.get(configuration.digest, ())),
-                )
+            if (model, entry.name, estimand.name) in answered:
+                yield from _cells_of(store, model, entry, estimand)
+
+
+def _cells_of(store: Store, model: str, entry: BenchmarkEntry, estimand: Estimand) -> Iterator[_Cell]:
+    read = store.records(entry.name, estimand.name)
+    table = table_of(store, read, entry, estimand, AnalysisOptions(models=(model,)))
+    records = _by_configuration(read, model)
+    for place, configuration in enumerate(table.configurations):
+        if configuration.digest in records:
+            yield _Cell(
+                entry=entry,
+                estimand=estimand,
+                configuration=configuration,
+                score=float(table.raw[0, place]) if table.scored[0, place] else None,
+                records=tuple(records[configuration.digest]),
+            )
 
 
 def _by_configuration(records: Sequence[ItemRecord], model: str) -> dict[str, list[ItemRecord]]:
@@ -183,7 +204,7 @@ def _record(
         "schema_version": SCHEMA_VERSION,
         "retrieved_timestamp": _epoch(store),
         "source_metadata": {
-            "source_name": "safetyrepro",
+            "source_name": SOURCE,
             "source_type": "evaluation_run",
             "source_organization_name": source.organization,
             "evaluator_relationship": source.relationship,
@@ -206,8 +227,11 @@ def _model_info(store: Store, model: str) -> Json:
 def _result(cell: _Cell) -> Json:
     estimand = cell.estimand
     counts = Counter(record.status for record in cell.records if record.item_id != AGGREGATE_ITEM)
-    factors: dict[str, Json] = {f"{_PREFIX}{name}": level for name, level in cell.configuration.settings}
+    factors: dict[str, Json] = {f"{FACTOR}{name}": level for name, level in cell.configuration.settings}
     details: dict[str, Json] = {f"items_{status.value}": str(count) for status, count in sorted(counts.items(), key=str)}
+    lacking = [_unscored(record) for record in cell.records if record.item_id != AGGREGATE_ITEM and record.value is None]
+    if lacking:
+        details[UNSCORED] = json.dumps(lacking, ensure_ascii=False)
     return {
         "evaluation_result_id": cell.identifier,
         "evaluation_name": cell.entry.name,
@@ -219,11 +243,21 @@ def _result(cell: _Cell) -> Json:
             "score_type": "continuous",
             "min_score": estimand.low,
             "max_score": estimand.high,
-            "additional_details": {"orientation": str(estimand.orientation), "configuration": cell.configuration.digest},
+            "additional_details": {
+                "orientation": str(estimand.orientation),
+                "aggregation": cell.aggregation,
+                "configuration": cell.configuration.digest,
+            },
         },
         "score_details": {"score": cell.score, "details": details},
         "generation_config": {"additional_details": factors},
     }
+
+
+def _unscored(record: ItemRecord) -> list[Json]:
+    """An item without a value, in the fields that `UNSCORED` names."""
+    told = (record.item_id, record.repeat, record.status.value, record.reason, record.cluster, record.stratum, record.weight)
+    return list(told)
 
 
 def _instances(store: Store, model: str, identifier: str, cells: Sequence[_Cell]) -> tuple[list[str], int]:
@@ -263,6 +297,7 @@ def _metadata(record: ItemRecord) -> dict[str, Json]:
         "stratum": record.stratum,
         "repeat": str(record.repeat),
         "token_digest": record.token_digest,
+        "weight": "" if record.weight == 1.0 else repr(record.weight),
     }
     return {name: value for name, value in fields.items() if value}
 
@@ -293,68 +328,3 @@ def _write(path: Path, content: bytes) -> None:
         write_whole(path, content)
     except OSError as error:
         raise StoreError(str(path), found=f"cannot be written ({error.strerror})", remedy="Choose another --out.") from error
-
-
-def export_table(store: Store, path: Path) -> Exported:
-    """Write every record of a store as the tidy table that `safetyrepro ingest table` reads.
-
-    Parameters
-    ----------
-    store : Store
-        What is exported.
-    path : Path
-        CSV, gzipped where the name ends in ``.gz``.
-
-    Returns
-    -------
-    Exported
-
-    Notes
-    -----
-    A further question of a benchmark is written as a benchmark of its own, ``BENCHMARK:QUESTION``. Repetitions keep their number. A
-    cell of which only the aggregate is known is one row whose item is called ``(aggregate)``; read back, it is no item again.
-    """
-    factors = dict.fromkeys(
-        name for entry in store.manifest.benchmarks for member in entry.envelope for name, _ in member.settings
-    )
-    header = ["model", "benchmark", "item_id", "score", "status", "cluster", "stratum", "repeat", *factors]
-    n_rows = n_missing = n_aggregates = 0
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _opened(path) as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            for row in _rows(store, list(factors)):
-                n_rows += 1
-                n_aggregates += row[2] == AGGREGATE_ITEM
-                n_missing += row[3] == "" and row[2] != AGGREGATE_ITEM
-                writer.writerow(row)
-    except OSError as error:
-        raise StoreError(str(path), found=f"cannot be written ({error.strerror})", remedy="Choose another --out.") from error
-    return Exported(paths=(path,), n_results=n_rows, n_without_value=n_missing, n_aggregates=n_aggregates)
-
-
-def _opened(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return gzip.open(path, "wt", encoding="utf-8", newline="")
-    return path.open("w", encoding="utf-8", newline="")
-
-
-def _rows(store: Store, factors: Sequence[str]) -> Iterator[list[str]]:
-    for entry in store.manifest.benchmarks:
-        settings = {member.digest: member.as_dict() for member in entry.envelope}
-        for estimand in entry.estimands:
-            name = entry.name if estimand == entry.estimands[0] else f"{entry.name}:{estimand.name}"
-            for record in store.records(entry.name, estimand.name):
-                levels = settings[record.cell.configuration]
-                yield [
-                    record.cell.model,
-                    name,
-                    record.item_id,
-                    repr(record.value) if record.value is not None else "",
-                    record.status.value if record.status is not Status.SCORED else "",
-                    record.cluster,
-                    record.stratum,
-                    str(record.repeat),
-                    *(levels.get(factor, "") for factor in factors),
-                ]

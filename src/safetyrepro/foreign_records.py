@@ -179,7 +179,7 @@ def _write_item(batches: Batches, item: ForeignItem, placed: Placed, asked: Sequ
                 stratum=item.stratum,
                 repeat=one.place.repeat * MAX_REPEATS + placed.repeat,
                 value=mark.value,
-                weight=1.0,
+                weight=item.weight,
                 status=mark.status,
                 reason=mark.reason,
                 prompt_digest=prompt,

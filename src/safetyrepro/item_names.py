@@ -93,7 +93,7 @@ class Placed:
 class ItemNames:
     """Names of a benchmark's items: what they ask, or the package's id where a file holds no question.
 
-    In one run a question under two ids is two items, an id twice is a repetition. An item without a question gets the name of the
+    In one run a question under two ids is two items, an id twice (under one metric) is a repetition. An item without a question gets the name of the
     item that had its id in another run of the same package.
 
     Parameters
@@ -121,6 +121,7 @@ class ItemNames:
 
     def _start(self) -> None:
         self._repeats = KeyTable("")
+        self._apart = KeyTable("")
         self._later: set[str] = set()
         self._others: dict[str, dict[str, int]] = {}
         self._next: dict[str, int] = {}
@@ -134,7 +135,12 @@ class ItemNames:
             others = self._others.setdefault(name, {})
             name = f"{name}~{others.setdefault(item.id, len(others) + 2)}"
             fresh, first = self._meet(name, identifier)
-        return Placed(name, min(self._repeat(name, item.repeat, met=first is not None), MAX_REPEATS - 1), fresh)
+        met, repeated = first is not None, name
+        if item.apart:
+            repeated = f"{name}\0{item.apart}"
+            met = self._apart.get(_key(repeated)) is not None
+            self._apart.put(_key(repeated))
+        return Placed(name, min(self._repeat(repeated, item.repeat, met=met), MAX_REPEATS - 1), fresh)
 
     def _meet(self, name: str, identifier: int) -> tuple[bool, int | None]:
         """Whether a name is new to the benchmark, and the id under which this run asked it before; None where it did not."""
@@ -168,6 +174,8 @@ class ItemNames:
             self._repeats.put(_key(f"{name}#{repeat}"))
 
     def _name(self, item: ForeignItem) -> str:
+        if item.name:
+            return item.name
         digest = content_digest(item.text, item.options)
         if self._by_id is None:
             return digest or f"id:{item.id}"

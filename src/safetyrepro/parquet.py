@@ -108,6 +108,11 @@ def read_records(paths: Sequence[Path], condition: dict[str, str]) -> list[ItemR
     return rows
 
 
+def read_questions(paths: Sequence[Path]) -> set[tuple[str, str, str]]:
+    """Read which model answered which question: model, benchmark, estimand, without the records."""
+    return set(_read(paths, "DISTINCT model, benchmark, estimand", {}))
+
+
 def read_responses(paths: Sequence[Path]) -> Iterator[Response]:
     """Read the responses of several parts."""
     for row in _read(paths, RESPONSE_COLUMNS, {}):

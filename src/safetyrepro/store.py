@@ -25,6 +25,7 @@ from safetyrepro.parquet import (
     WrittenPart,
     file_digest,
     read_digests,
+    read_questions,
     read_records,
     read_responses,
     read_texts,
@@ -151,6 +152,10 @@ class Store:
     def records(self, benchmark: str, estimand: str) -> list[ItemRecord]:
         """The records of a benchmark under an estimand, in the order of the parts."""
         return read_records(self.verified("records"), {"benchmark": benchmark, "estimand": estimand})
+
+    def questions(self) -> set[tuple[str, str, str]]:
+        """Every model, benchmark and estimand of which there is a record."""
+        return read_questions(self.verified("records"))
 
     def prompts(self, digests: set[str]) -> dict[str, str]:
         """Rendered prompts by their digests; a digest that is not stored is absent."""

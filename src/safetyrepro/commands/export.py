@@ -40,13 +40,15 @@ def every_eval_ever(
 def table(
     store: StoreArgument,
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", help="CSV file; gzipped where it ends in .gz.")] = Path("results.csv"),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="CSV, gzipped where it ends in .gz; Parquet where it ends in .parquet.")
+    ] = Path("results.csv"),
 ) -> None:
     """Write the tidy table: one row for each item of a cell, which `safetyrepro ingest table` reads back.
 
     Example:  safetyrepro export table results/mine -o mine.csv.gz
     """
-    from safetyrepro.export import export_table
+    from safetyrepro.export_table import export_table
     from safetyrepro.store import open_store
 
     _report(export_table(open_store(store), out), "row")
@@ -59,4 +61,9 @@ def _report(done: Exported, noun: str) -> None:
         typer.echo(str(path))
     missing = f"; {counted(done.n_without_value, 'item')} without a value" if done.n_without_value else ""
     whole = f"; {counted(done.n_aggregates, 'row')} for aggregates of cells without items" if done.n_aggregates else ""
-    typer.echo(f"{counted(len(done.paths), 'file')}, {counted(done.n_results, noun)}{whole}{missing}")
+    left = f"; {counted(done.n_without_score, 'cell')} without a score left out" if done.n_without_score else ""
+    typer.echo(f"{counted(len(done.paths), 'file')}, {counted(done.n_results, noun)}{whole}{missing}{left}")
+    for note in done.notes:
+        typer.echo(note)
+    if done.paths:
+        typer.echo(f"Read back with: {done.read_back}")

@@ -103,6 +103,12 @@ class ForeignItem:
     """Texts of the offered answers, in the file's order."""
     gold: str = ""
     """The expected answer as the file states it; empty where it does not."""
+    name: str = ""
+    """The name that it has in a store, where the file was written from one; empty where what it asks names it."""
+    apart: str = ""
+    """The one metric that it was read for, where a file has a line for each metric of an item; its repetitions are counted by metric."""
+    weight: float = 1.0
+    """Its weight in a mean, where the file states one."""
     cluster: str = ""
     """Name that items written from one passage or template share; empty where the file tells none."""
     stratum: str = ""
@@ -159,6 +165,8 @@ class ForeignRun:
     """Result files of another package from which the aggregates were copied; where one of them is read, this run is that run again."""
     notes: tuple[str, ...] = ()
     """What a reader must know, one sentence each."""
+    in_our_words: bool = False
+    """Whether benchmark, questions and factors bear our names already, so that nothing is to be mapped."""
 
     @property
     def aggregates_only(self) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from safetyrepro.errors import IngestError
 from safetyrepro.harnesses.base import ForeignItem, Mark, at, list_at, mark_of, object_at, text_at, word
 from safetyrepro.harnesses.bounded import Sniff, json_records
+from safetyrepro.harnesses.eee_ours import named
 from safetyrepro.records import Json, Status
 
 
@@ -53,7 +54,9 @@ def first_instance(path: Path) -> FirstInstance:
     )
 
 
-def opener(path: Path, metrics: Mapping[str, str], *, benchmark: str) -> Callable[[], Iterator[ForeignItem]]:
+def opener(
+    path: Path, metrics: Mapping[str, str], *, benchmark: str, ours: bool = False
+) -> Callable[[], Iterator[ForeignItem]]:
     """Return a function that reads the instances of one benchmark from the start.
 
     Parameters
@@ -64,15 +67,18 @@ def opener(path: Path, metrics: Mapping[str, str], *, benchmark: str) -> Callabl
         Identifier of a result -> name of its metric; a line that names no result belongs to the first.
     benchmark : str
         Name of the evaluation whose lines are read; empty for every line.
+    ours : bool
+        Whether this package wrote the lines, so that their names are those of a store.
     """
 
     def items() -> Iterator[ForeignItem]:
-        return _items(path, metrics, benchmark)
+        for line, item in _items(path, metrics, benchmark):
+            yield named(item, line) if ours else item
 
     return items
 
 
-def _items(path: Path, metrics: Mapping[str, str], benchmark: str) -> Iterator[ForeignItem]:
+def _items(path: Path, metrics: Mapping[str, str], benchmark: str) -> Iterator[tuple[dict[str, Json], ForeignItem]]:
     default = next(iter(metrics.values()))
     for number, line in enumerate(json_records(path), start=1):
         if not isinstance(line, dict) or "sample_id" not in line:
@@ -84,12 +90,12 @@ def _items(path: Path, metrics: Mapping[str, str], benchmark: str) -> Iterator[F
             )
         result = text_at(line, "evaluation_result_id")
         if result in metrics:
-            yield _item(line, metrics[result])
+            yield line, _item(line, metrics[result], several=len(metrics) > 1)
         elif not result and (not benchmark or text_at(line, "evaluation_name") in ("", benchmark)):
-            yield _item(line, default)
+            yield line, _item(line, default, several=len(metrics) > 1)
 
 
-def _item(line: dict[str, Json], metric: str) -> ForeignItem:
+def _item(line: dict[str, Json], metric: str, *, several: bool) -> ForeignItem:
     given = object_at(line, "input")
     answers = at(line, "output", "raw")
     return ForeignItem(
@@ -101,6 +107,7 @@ def _item(line: dict[str, Json], metric: str) -> ForeignItem:
         marks={metric: _mark(line)},
         prompt=text_at(given, "formatted") or text_at(given, "raw"),
         response=_joined(answers) if answers is not None else _last_message(line),
+        apart=metric if several else "",
     )
 
 

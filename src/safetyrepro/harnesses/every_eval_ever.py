@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from safetyrepro.errors import IngestError
 from safetyrepro.estimands import Estimand
 from safetyrepro.harnesses.base import (
+    ForeignItem,
     ForeignRun,
     Part,
     at,
@@ -29,6 +30,7 @@ from safetyrepro.harnesses.base import (
 )
 from safetyrepro.harnesses.bounded import Sniff, json_header, sniff
 from safetyrepro.harnesses.eee_instances import first_instance, is_instances, opener
+from safetyrepro.harnesses.eee_ours import estimand, factors, has_items, is_ours, mean_of_items, unscored
 from safetyrepro.harnesses.metrics import direction_known, estimand_of
 from safetyrepro.records import Json
 
@@ -129,13 +131,15 @@ def _runs(path: Path, *, instances: Path | None) -> Iterator[ForeignRun]:
             expected="a record of Every Eval Ever with 'evaluation_results'",
             remedy="Name a record, not the schema or an index of records.",
         )
-    by_benchmark: dict[str, list[_Result]] = {}
+    ours = is_ours(record)
+    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[_Result]] = {}
     for entry in results:
-        benchmark = _benchmark(record, entry)
-        group = by_benchmark.setdefault(benchmark, [])
+        benchmark = text_at(entry, "evaluation_name") if ours else _benchmark(record, entry)
+        group = groups.setdefault((benchmark, tuple(factors(entry).items()) if ours else ()), [])
         group.append(_Result(benchmark=benchmark, metric=_unique(_metric(record, entry), entry, group), entry=entry))
-    for group in by_benchmark.values():
-        yield _run(path, record, group, instances=instances)
+    for group in groups.values():
+        run = _run(path, record, group, instances=instances)
+        yield _as_it_was(run, group, instances=instances) if ours else run
 
 
 def _unique(metric: str, entry: dict[str, Json], group: list[_Result]) -> str:
@@ -199,6 +203,29 @@ def _run(path: Path, record: dict[str, Json], group: list[_Result], *, instances
     )
 
 
+def _as_it_was(run: ForeignRun, group: list[_Result], *, instances: Path | None) -> ForeignRun:
+    """A run of ours with the questions, factors and items that the store had from which its record was written."""
+    metrics = {text_at(result.entry, "evaluation_result_id"): result.metric for result in group}
+    scored = opener(instances, metrics, benchmark="", ours=True) if instances else lambda: iter(())
+
+    def items() -> Iterator[ForeignItem]:
+        yield from (replace(item, apart=item.apart or run.estimands[0].name) for item in scored())
+        for result in group:
+            yield from unscored(result.entry, result.metric)
+
+    of_items = any(has_items(result.entry) for result in group)
+    return replace(
+        run,
+        settings=factors(group[0].entry),
+        estimands=tuple(estimand(result.entry, _estimand(result)) for result in group),
+        reported_within=0.0 if all(mean_of_items(result.entry) for result in group) else math.inf,
+        open_items=items if of_items else None,
+        n_declared=None,
+        files=run.files if of_items else run.files[:1],
+        in_our_words=True,
+    )
+
+
 def _estimand(result: _Result) -> Estimand:
     return estimand_of(result.metric, higher_is_better=result.better, bounds=result.bounds)
 
@@ -253,7 +280,8 @@ def _settings(record: dict[str, Json], stated: Mapping[str, Json]) -> dict[str, 
 def _declared(record: dict[str, Json], entry: dict[str, Json]) -> int | None:
     counts = (
         at(entry, "score_details", "uncertainty", "num_samples"),
-        at(record, "detailed_evaluation_results", "total_rows"),
+        # A file has a line for each sample and result, so that only one result has as many items as there are lines.
+        at(record, "detailed_evaluation_results", "total_rows") if len(list_at(record, "evaluation_results")) == 1 else None,
         len(list_at(record, "source_data", "sample_ids")) or None,
     )
     return next((count for count in counts if isinstance(count, int) and not isinstance(count, bool)), None)

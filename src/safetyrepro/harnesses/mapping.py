@@ -55,6 +55,9 @@ class Cell:
 
 def cells_of(run: ForeignRun) -> tuple[Cell, ...]:
     """Return the cells of a run: one, or one for each scoring rule that its metrics stand for."""
+    if run.in_our_words:
+        own = {estimand.name: estimand for estimand in run.estimands}
+        return (Cell(run=run, benchmark=run.benchmark, settings=dict(run.settings), estimands=own),)
     benchmark, questions = _TASKS.get(run.benchmark, (run.benchmark, {}))
     rules: dict[str, dict[str, Estimand]] = {}
     scoring = run.settings.get("scoring")
