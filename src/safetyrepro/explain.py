@@ -21,11 +21,11 @@ from safetyrepro.errors import IngestError
 from safetyrepro.explanation import NOT_SHARED_OUT, Explanation, GapPart
 from safetyrepro.harnesses.content import normalised
 from safetyrepro.harnesses.rules import Answer, gold_places, recognised, score
-from safetyrepro.match import Question, match_items
-from safetyrepro.prompts import PromptExample, Relation, first_difference, relation
+from safetyrepro.prompts import PromptExample, Relation, first_difference
 from safetyrepro.records import Status
 from safetyrepro.scores import FailurePolicy
-from safetyrepro.sides import Side, SideItem, asked_text, mean_under, policy_of
+from safetyrepro.shared_items import SharedItem, asked_on_both, shared_items
+from safetyrepro.sides import Side, SideItem, mean_under, policy_of
 from safetyrepro.unresolved import Setting, behind, differing, fewest_runs, open_questions
 
 ITEMS = "items not shared"
@@ -33,23 +33,9 @@ POLICY = "failure policy"
 RULE = "extraction or scoring rule"
 LABELS = "expected answers"
 AGGREGATION = "aggregation"
+OFFERED = "answers that were offered"
+_BEHIND = frozenset({Relation.SAME, Relation.TOKENS, Relation.UNKNOWN})
 _KNOWN, _UNPARSED, _ABSENT = 0, 1, 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    """A shared item, and how its prompts differ."""
-
-    a: SideItem
-    b: SideItem
-    relation: Relation
-
-    @property
-    def alike(self) -> bool:
-        """Whether nothing differs that either side records."""
-        one, other = self.a, self.b
-        answered = one.same_answer(other) or one.answer.same(other.answer) or not (one.answer.recorded or other.answer.recorded)
-        return self.relation is Relation.SAME and answered and (one.value, one.status) == (other.value, other.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +165,8 @@ def gap_between(a: Side, b: Side) -> Gap:
         If the sides share no item, or a side has no value at all.
     """
     b = replace(b, worst=a.worst)
-    shared, n_only = _shared(a, b)
+    joined = shared_items(a, b)
+    shared, n_only = joined.pairs, joined.n_only
     policies = policy_of(a), policy_of(b)
     means = _number(a, a.items, policies[0]), _number(b, b.items, policies[1])
     commons = (
@@ -194,39 +181,6 @@ def gap_between(a: Side, b: Side) -> Gap:
     }
     game = Game(shared, policies, worst=a.worst, hidden=behind(settings))
     return Gap(game=game, n_only=n_only, reports=reports, apart=apart, settings=settings)
-
-
-def _shared(a: Side, b: Side) -> tuple[list[_Shared], tuple[int, int]]:
-    left, right = ({item.id: item for item in side.items} for side in (a, b))
-    found = match_items(
-        *({name: Question(item.text, item.answer.options) for name, item in side.items()} for side in (left, right))
-    )
-    if not found.pairs:
-        raise IngestError(
-            f"{a.name} and {b.name}",
-            found=f"none of {len(left)} items is one of {len(right)}",
-            expected="two sides of one benchmark whose questions are recorded",
-            remedy="Choose other runs with --benchmark, or write the logs with their samples.",
-        )
-    pairs = [(left[pair.a], right[pair.b]) for pair in found.pairs]
-    shared = [_Shared(one, other, _relation(one, other)) for one, other in pairs]
-    return shared, (len(found.only_a), len(found.only_b))
-
-
-def _relation(a: SideItem, b: SideItem) -> Relation:
-    if a.same_answer(b):
-        return Relation.SAME
-    tokens = (a.token_digest, b.token_digest)
-    if a.prompt_digest and a.prompt_digest == b.prompt_digest and not (a.prompt and b.prompt):
-        return Relation.TOKENS if all(tokens) and tokens[0] != tokens[1] else Relation.SAME
-    return relation(*_asked(a, b), question=a.text, tokens=tokens)
-
-
-def _asked(a: SideItem, b: SideItem) -> tuple[str, str]:
-    """What each side asked, with the continuations where both sides record them."""
-    if a.continuations and b.continuations:
-        return asked_text(a.prompt, a.continuations), asked_text(b.prompt, b.continuations)
-    return a.prompt, b.prompt
 
 
 def _number(side: Side, items: Sequence[SideItem], policy: FailurePolicy) -> float:
@@ -245,7 +199,7 @@ class Game:
     """The shared items under every mixture of the two sides' differences."""
 
     def __init__(
-        self, shared: Sequence[_Shared], policies: tuple[FailurePolicy, FailurePolicy], *, worst: float, hidden: str
+        self, shared: Sequence[SharedItem], policies: tuple[FailurePolicy, FailurePolicy], *, worst: float, hidden: str
     ) -> None:
         self.shared, self._worst, self._policies = shared, worst, policies
         self.rules = _rules(shared)
@@ -266,11 +220,13 @@ class Game:
         """Whether nothing differs: every shared item has one prompt, one answer and one value on both sides."""
         return not self._others() and all(pair.alike for pair in self.shared)
 
-    def _cause(self, pair: _Shared, hidden: str) -> str:
+    def _cause(self, pair: SharedItem, hidden: str) -> str:
         """What the two answers of an item differ by: its prompts, what lies behind them, or how one answer was read."""
         alike = pair.a.answer.same(pair.b.answer)
         if self.rules is None and (alike or pair.a.same_answer(pair.b)) and (pair.a.value != pair.b.value or not alike):
             return RULE
+        if pair.relation in _BEHIND and pair.a.answer.offered_other(pair.b.answer):
+            return OFFERED
         return hidden if pair.relation is Relation.SAME else pair.relation.value
 
     def _others(self) -> list[str]:
@@ -305,7 +261,7 @@ class Game:
             values[place], states[place] = value, state
         return _Counted(values, states)
 
-    def _same(self, side: int, rule: bool, labels: bool, pair: _Shared) -> bool:
+    def _same(self, side: int, rule: bool, labels: bool, pair: SharedItem) -> bool:
         """Whether a mixture is the side's own way to count after all."""
         if self.rules is None:
             return True
@@ -332,6 +288,10 @@ class Game:
         return int(np.sum(self._causes == name))
 
     def _detail(self, name: str) -> str:
+        if name == OFFERED:
+            first = next(pair for pair, cause in zip(self.shared, self._causes, strict=True) if cause == OFFERED)
+            counts = (len(item.answer.loglikelihoods or item.answer.options) for item in (first.a, first.b))
+            return "A: {}, B: {} of item {}".format(*counts, first.a.id)
         if name == RULE and self.rules is not None:
             return f"A: {self.rules[0]}, B: {self.rules[1]}"
         return f"A: {self._policies[0].value}, B: {self._policies[1].value}" if name == POLICY else ""
@@ -364,7 +324,7 @@ def shapley(n_players: int, value: Callable[[frozenset[int]], float]) -> list[fl
     return shares
 
 
-def _rules(shared: Sequence[_Shared]) -> tuple[str, str] | None:
+def _rules(shared: Sequence[SharedItem]) -> tuple[str, str] | None:
     """The rule of each side; None where either side's is not recognised."""
     found = []
     for items in ([pair.a for pair in shared], [pair.b for pair in shared]):
@@ -386,8 +346,10 @@ def _gold(item: SideItem) -> frozenset[str]:
     return frozenset(normalised(part) for part in _gold_text(item).split(" | "))
 
 
-def _example(shared: Sequence[_Shared]) -> PromptExample | None:
+def _example(shared: Sequence[SharedItem]) -> PromptExample | None:
     for pair in shared:
-        if pair.relation not in (Relation.SAME, Relation.TOKENS, Relation.UNKNOWN):
-            return PromptExample(item=pair.a.id, relation=pair.relation, difference=first_difference(*_asked(pair.a, pair.b)))
+        if pair.relation not in _BEHIND:
+            return PromptExample(
+                item=pair.a.id, relation=pair.relation, difference=first_difference(*asked_on_both(pair.a, pair.b))
+            )
     return None

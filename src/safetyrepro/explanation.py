@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from safetyrepro.harnesses.base import UNRECORDED
 from safetyrepro.prompts import PromptExample, Relation
-from safetyrepro.unresolved import Setting
+from safetyrepro.unresolved import Setting, known_on_both
 
 NOT_SHARED_OUT = "not shared out"
 """The whole gap, where at least one side has no items."""
@@ -70,14 +71,20 @@ class Explanation:
         """The explanation as text, one line for each part."""
         text = [f"A: {self.a} = {self.number_a:.4f}", f"B: {self.b} = {self.number_b:.4f}", self._headline()]
         text += [_part_line(part) for part in self.parts if part.amount or not self.alike]
-        text += [f"differs: {name}: {level_a} | {level_b}" for name, level_a, level_b in self.settings]
+        text += [f"differs: {name}: {a} | {b}" for name, a, b in self.settings if known_on_both(a, b)]
+        text += self._one_sided()
         if self.example is not None:
-            where = f"first difference at character {self.example.difference.at} of item {self.example.item}"
-            text += [f"{where} ({self.example.relation.value}):"]
+            text += [f"{self.example.difference.place(self.example.item)} ({self.example.relation.value}):"]
             text += [f"  {line}" for line in self.example.difference.lines()]
         if self.alike:
             text.append(_ALIKE)
         return text + [f"not told apart: {line}" for line in self.open] + [f"would tell: {line}" for line in self.runs]
+
+    def _one_sided(self) -> list[str]:
+        """Settings that one side alone records: nobody knows whether they differ."""
+        only_a = [f"{name} {a}" for name, a, b in self.settings if b == UNRECORDED]
+        only_b = [f"{name} {b}" for name, a, b in self.settings if a == UNRECORDED]
+        return [f"only {letter} records: {', '.join(told)}" for letter, told in (("A", only_a), ("B", only_b)) if told]
 
     def _headline(self) -> str:
         gap = f"gap A - B = {self.gap:+.4f}"

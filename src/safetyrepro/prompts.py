@@ -45,9 +45,19 @@ class Difference:
     b: str
     """What the second has."""
 
+    before: int = 0
+    """Where one is the other with something before it: the number of characters of that; 0 elsewhere."""
+
     def lines(self) -> list[str]:
         """The place as a diff: ``-`` the first, ``+`` the second; line ends are written out, continuations stand behind bars."""
-        return [f"{mark} {text!r}".replace("\\x1e", " | ") for mark, text in (("-", self.a), ("+", self.b))]
+        shown = [f"{mark} {text!r}".replace("\\x1e", " | ") for mark, text in (("-", self.a), ("+", self.b))]
+        return [line for line, text in zip(shown, (self.a, self.b), strict=True) if text] if self.before else shown
+
+    def place(self, item: str) -> str:
+        """Where the prompts of an item part, in words."""
+        if self.before:
+            return f"item {item}: {'A' if self.a else 'B'} puts {self.before} characters before the same text"
+        return f"first difference at character {self.at} of item {item}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +92,19 @@ def relation(a: str, b: str, *, question: str = "", tokens: tuple[str, str] = ("
         return Relation.SPACE
     if _bare(_SPECIAL.sub("", a)) == _bare(_SPECIAL.sub("", b)):
         return Relation.SPECIAL
+    if _bare(a).endswith(_bare(b)) or _bare(b).endswith(_bare(a)):
+        return Relation.BEFORE
     tails = _tail(a, question), _tail(b, question)
     return Relation.BEFORE if tails[0] and tails[0] == tails[1] else Relation.WORDING
 
 
 def first_difference(a: str, b: str) -> Difference:
-    """Return where two texts part, with what stands around the place."""
+    """Return where two texts part, with what stands around the place; or what one puts before the other, its beginning and end."""
+    if a and b and a != b and (a.endswith(b) or b.endswith(a)):
+        more = abs(len(a) - len(b))
+        shown = max(a, b, key=len)[:more]
+        shown = shown if more <= 4 * _AROUND else f"{shown[: 2 * _AROUND]} ... {shown[-2 * _AROUND :]}"
+        return Difference(0, shown if len(a) > len(b) else "", shown if len(b) > len(a) else "", before=more)
     place = next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
     start = max(place - _AROUND, 0)
     return Difference(place, a[start : place + _AROUND], b[start : place + _AROUND])

@@ -29,7 +29,7 @@ class SideItem:
     id: str
     """Its name on this side."""
     text: str
-    """The question."""
+    """The question; empty where it is not recorded, as in a run of our own, whose ids are pinned with the data."""
     answer: Answer
     """What the model said, and what it was offered."""
     gold: str
@@ -279,8 +279,7 @@ def _store_item(record: ItemRecord, texts: Mapping[str, str], responses: Sequenc
     scored = tuple(response.loglikelihood for response in responses if response.kind is RequestKind.LOGLIKELIHOOD)
     return SideItem(
         id=f"{record.item_id}/{record.repeat}" if record.repeat else record.item_id,
-        # A run of our own keeps no question beside its items; its ids are pinned with the data and stand for the question.
-        text=question.get("text", record.item_id),
+        text=question.get("text", ""),
         answer=Answer(
             options=tuple(question.get("options", ())), loglikelihoods=scored, response=spoken[0] if spoken else None
         ),

@@ -26,6 +26,11 @@ def differing(a: Mapping[str, str], b: Mapping[str, str]) -> tuple[Setting, ...]
     return tuple(triple for triple in levels if triple[1] != triple[2])
 
 
+def known_on_both(a: str, b: str) -> bool:
+    """Return whether both sides record a level, so that it is known to differ."""
+    return UNRECORDED not in (a, b)
+
+
 def behind(settings: Sequence[Setting]) -> str:
     """Return what to call a difference between answers to one prompt, by what is on record: tokens, numerics, or neither alone."""
     known = {name for name, _, _ in settings}
@@ -47,11 +52,11 @@ def open_questions(players: Sequence[str], settings: Sequence[Setting], *, recog
     recognised : bool
         Whether the scoring rule of both sides is recognised.
     """
-    names = [name for name, _, _ in _causes(settings)]
+    names = [name for name, a, b in _causes(settings) if known_on_both(a, b)]
     causes = ", ".join(names) or "no recorded setting"
     lines = []
     if not recognised:
-        scores = [f"{name} ({a} | {b})" for name, a, b in settings if STAGES.get(name) is Stage.SCORE]
+        scores = [f"{name} ({a} | {b})" for name, a, b in settings if STAGES.get(name) is Stage.SCORE and known_on_both(a, b)]
         told = f"; on record it differs in {', '.join(scores)}" if scores else ""
         lines.append(
             f"the scoring rule of at least one side is not recognised, so it stays within the parts of the answers{told}"
@@ -83,11 +88,12 @@ def fewest_runs(players: Sequence[str], settings: Sequence[Setting], *, recognis
     Notes
     -----
     Settings that a package brings together (its name, its version, its template) move together, and one of the groups needs no run:
-    its share is what the others leave. A level that is not recorded cannot be run.
+    its share is what the others leave. A factor that one side does not record is not known to differ, and no run is asked for.
     """
     if Relation.UNKNOWN.value in players:
         return ("run both sides again with their prompts logged",)
-    groups = _groups(_causes(settings) if recognised else settings)
+    known = [triple for triple in (_causes(settings) if recognised else settings) if known_on_both(*triple[1:])]
+    groups = _groups(known)
     if not groups:
         return ("run A a second time: the gap between its two runs is the noise",) if Relation.SAME.value in players else ()
     return tuple(f"run A with {' and '.join(group)}" for group in groups[:-1])

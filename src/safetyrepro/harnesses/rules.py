@@ -36,6 +36,12 @@ class Answer:
         """Whether anything that the model gave is known."""
         return bool(self.loglikelihoods) or self.response is not None
 
+    def offered_other(self, other: Answer) -> bool:
+        """Whether it is known that other answers, or another number of them, were offered."""
+        counts = {len(side.loglikelihoods) for side in (self, other)} - {0}
+        texts = [frozenset(map(normalised, side.options)) for side in (self, other)]
+        return len(counts) > 1 or (all(texts) and texts[0] != texts[1])
+
     def same(self, other: Answer) -> bool:
         """Whether two answers are recorded and one and the same, so that only their reading can differ."""
         return self.recorded and (self.loglikelihoods, self.response) == (other.loglikelihoods, other.response)
