@@ -54,6 +54,15 @@ def test_every_item_is_joined_once_or_left_over_once(left, right) -> None:
     assert all(a[pair.a].text.strip() and b[pair.b].text.strip() for pair in found.pairs)
 
 
+def test_items_that_were_asked_in_one_prompt_are_one_where_a_side_keeps_no_question() -> None:
+    prompts = [f"Passage {n}.\nQ: Who?\nA:" for n in range(3)]
+    asked = {f"own-{n}": Question(prompt, prompt=prompt) for n, prompt in enumerate(prompts)}
+    kept = {str(n): Question("Who?", ("x", str(n)), prompt) for n, prompt in enumerate(prompts)}
+    found = match_items(asked, kept)
+    assert [(pair.a, pair.b) for pair in found.pairs] == [(f"own-{n}", str(n)) for n in range(3)]
+    assert found.count(Likeness.PROMPT) == 3
+
+
 @given(st.lists(st.text(alphabet="abcdef", min_size=1, max_size=8), unique_by=str.casefold, max_size=15), st.randoms())
 def test_order_and_names_do_not_matter(texts, rng) -> None:
     a = {f"a{i}": Question(text) for i, text in enumerate(texts)}

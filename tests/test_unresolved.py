@@ -56,6 +56,7 @@ def test_a_package_moves_as_one_and_needs_no_run_where_it_comes_last() -> None:
 def test_a_level_that_nobody_recorded_cannot_be_run_and_is_named() -> None:
     settings = (("dtype", "float32", UNRECORDED), ("shots", "0", "5"))
     assert fewest_runs([NUMERICS], settings) == ()
+    assert fewest_runs([SAME], settings[:1]) == ("name files that record the settings of both sides",)
     assert "only one side records dtype" in open_questions([NUMERICS], settings, recognised=True)
 
 

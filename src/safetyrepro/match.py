@@ -32,6 +32,8 @@ class Question:
     """The question, or the prompt in which it stands."""
     options: tuple[str, ...] = ()
     """The offered answers."""
+    prompt: str = ""
+    """The prompt in which it was asked, where it is kept."""
 
 
 class Likeness(Enum):
@@ -41,6 +43,8 @@ class Likeness(Enum):
     """Same text, same options."""
     OPTIONS = "other options"
     """Same text; the options differ: another edition, or a package that does not keep them."""
+    PROMPT = "prompt"
+    """Asked in the same prompt; at least one side keeps no question apart from it."""
     INSIDE = "inside"
     """The text of one stands inside the text of the other, and in no further one."""
 
@@ -108,6 +112,7 @@ def match_items(a: Mapping[str, Question], b: Mapping[str, Question]) -> Matchin
     left, right = dict(a), dict(b)
     pairs = _joined(left, right, Likeness.CONTENT)
     pairs += _joined(left, right, Likeness.OPTIONS)
+    pairs += _joined(left, right, Likeness.PROMPT)
     found, unsearched = _inside(left, right)
     order = {name: place for place, name in enumerate(a)}
     return Matching(
@@ -191,11 +196,11 @@ def _sources(store: Store, benchmark: str) -> dict[str, dict[str, Question]]:
 
 def _question(texts: Mapping[str, str], name: str, prompt_digest: str) -> Question:
     """The question of an item, or else the prompt it was asked in; empty where the store holds neither."""
-    kept = texts.get(question_key(name))
+    kept, prompt = texts.get(question_key(name)), texts.get(prompt_digest, "")
     if kept is None:
-        return Question(texts.get(prompt_digest, ""))
+        return Question(prompt, prompt=prompt)
     content = json.loads(kept)
-    return Question(str(content["text"]), tuple(map(str, content["options"])))
+    return Question(str(content["text"]), tuple(map(str, content["options"])), prompt)
 
 
 def _joined(left: dict[str, Question], right: dict[str, Question], likeness: Likeness) -> list[Pair]:
@@ -214,6 +219,8 @@ def _joined(left: dict[str, Question], right: dict[str, Question], likeness: Lik
 
 
 def _key(question: Question, likeness: Likeness) -> str:
+    if likeness is Likeness.PROMPT:
+        return content_digest(question.prompt, ())
     return content_digest(question.text, question.options if likeness is Likeness.CONTENT else ())
 
 

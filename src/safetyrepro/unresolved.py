@@ -94,8 +94,10 @@ def fewest_runs(players: Sequence[str], settings: Sequence[Setting], *, recognis
         return ("run both sides again with their prompts logged",)
     known = [triple for triple in (_causes(settings) if recognised else settings) if known_on_both(*triple[1:])]
     groups = _groups(known)
-    if not groups:
-        return ("run A a second time: the gap between its two runs is the noise",) if Relation.SAME.value in players else ()
+    if not groups and Relation.SAME.value in players:
+        if any(not known_on_both(a, b) for _, a, b in _causes(settings)):
+            return ("name files that record the settings of both sides",)
+        return ("run A a second time: the gap between its two runs is the noise",)
     return tuple(f"run A with {' and '.join(group)}" for group in groups[:-1])
 
 
