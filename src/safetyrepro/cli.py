@@ -117,6 +117,14 @@ def main() -> None:
     except SafetyReproError as error:
         sys.stderr.write(f"safetyrepro: {printable(error.sentence)}\n")
         sys.exit(2)
+    except OSError as error:
+        # What a step can say better it says itself; this is what is left: a name that is too long, a folder that may not be entered.
+        if error.filename is None:
+            raise
+        sys.stderr.write(
+            f"safetyrepro: {printable(str(error.filename)[:200])}: cannot be used ({error.strerror}). Name another.\n"
+        )
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("safetyrepro: interrupted; what was finished is kept, the same command goes on from there.\n")
         sys.exit(130)

@@ -116,6 +116,13 @@ def read_side(path: Path, choice: Choice, *, name: str) -> Side:
     if (path / MANIFEST).is_file():
         return _side_of_store(open_store(path), choice, name)
     cells = [cell for run in _runs(path) if not run.subtasks for cell in cells_of(run)]
+    if not cells:
+        raise IngestError(
+            str(path),
+            found="holds no result file",
+            expected="a store, or what a package wrote",
+            remedy="Name a file that a run wrote.",
+        )
     fitting = [cell for cell in cells if _fits(cell, choice)]
     # Beside a run with items, a run of which only the aggregate is known says nothing more.
     fitting = [cell for cell in fitting if not cell.run.aggregates_only] or fitting
@@ -212,8 +219,8 @@ def _side_of_store(store: Store, choice: Choice, name: str) -> Side:
     if len(entries) != 1 or len(models) != 1 or len(members) != 1:
         cells = [
             f"{model} on {entry.name}{label}"
-            for entry in entries
-            for model in models
+            for entry in entries or store.manifest.benchmarks
+            for model in models or store.manifest.models
             for label in _labels(entry.envelope, every=bool(choice.where))
         ]
         raise StoreError(

@@ -267,6 +267,13 @@ def open_store(folder: Path) -> Store:
         If the folder is no store, or its manifest is damaged.
     """
     path = folder / MANIFEST
+    if folder.is_file():
+        raise StoreError(
+            str(folder),
+            found="is a file and no store",
+            expected="a folder made by `safetyrepro run` or `safetyrepro ingest`",
+            remedy="Make one of result files first: `safetyrepro ingest auto FILE -o STORE`.",
+        )
     if not path.is_file():
         raise StoreError(
             str(folder),

@@ -303,6 +303,10 @@ class Sniff:
     """Member names of the object's members, for those that are small objects: ``eval.task``."""
 
 
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff", b"{\0", b"[\0", b"\0{", b"\0[")
+"""How JSON begins where two bytes stand for a letter."""
+
+
 def sniff(path: Path) -> Sniff:
     """Read as much of a file as tells which package wrote it; a file that cannot be read is ``other``.
 
@@ -320,6 +324,8 @@ def sniff(path: Path) -> Sniff:
         return Sniff(path=path, kind="zip")
     if magic == b"PAR1":
         return Sniff(path=path, kind="parquet")
+    if magic.startswith(_UTF_16):
+        return Sniff(path=path, kind="utf-16")
     with opened(path) as stream:
         return _sniffed(path, JsonReader(stream, str(path), max_chars=MAX_SNIFF_CHARS))
 

@@ -124,13 +124,28 @@ def _matching(paths: Sequence[Path]) -> Iterator[Path]:
     """Paths as they are named, and what a pattern names where no file has that name: published names hold ``[``, ``*`` too."""
     for path in paths:
         # Path.glob refuses some patterns with an error; this finds nothing for them.
-        found = [] if path.exists() else glob.glob(str(path), recursive=True)  # noqa: PTH207
-        named = [path] if path.exists() else [Path(one) for one in sorted(found)]
+        present = _exists(path)
+        found = [] if present else glob.glob(str(path), recursive=True)  # noqa: PTH207
+        named = [path] if present else [Path(one) for one in sorted(found)]
+        special = next((one for one in named if not (one.is_file() or one.is_dir())), None)
+        if special is not None:
+            # A pipe would be waited for without end, and a device read without end.
+            raise IngestError(
+                str(special), found="is no file", expected="a file, a folder or a pattern", remedy="Save it to a file first."
+            )
         if not named:
             raise IngestError(
                 str(path), found="does not exist", expected="a file, a folder or a pattern", remedy="Check the path."
             )
         yield from named
+
+
+def _exists(path: Path) -> bool:
+    """Whether a path exists; a name that no system can hold does not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -169,6 +184,9 @@ def _read(candidate: _Candidate, package: str | None) -> Reading:
 def _unrecognised(candidate: _Candidate, package: str | None) -> IngestError:
     names = candidate.sniffed.names if candidate.sniffed else frozenset()
     where = str(candidate.path)
+    if candidate.sniffed is not None and candidate.sniffed.kind == "utf-16":
+        remedy = "Write it again: iconv -f UTF-16 -t UTF-8 FILE > NEW."
+        return IngestError(where, found="is text in UTF-16", expected="UTF-8, as every package writes", remedy=remedy)
     if "$schema" in names:
         return IngestError(where, found=_SCHEMA, remedy="Name the records themselves.")
     if {"record_type", "object_path"} <= names:
