@@ -142,6 +142,19 @@ def test_the_command_names_what_turns_the_verdict_and_shows_the_first_difference
     assert "  + 'Q: 0\\nA:  | one | two'" in result.output
 
 
+def test_what_has_another_name_on_side_b_is_chosen_for_b_alone(tmp_path: Path) -> None:
+    a, b = written(tmp_path / "a", turned=False), written(tmp_path / "b", turned=True)
+    for path in sorted(b.iterdir()):
+        path.write_text(path.read_text().replace('"toy"', '"toy_two"').replace('"acc', '"exact_match'))
+        path.rename(path.with_name(path.name.replace("_toy_", "_toy_two_")))
+    words = ["explain", str(a), str(b), "--model", "org/x", "--benchmark", "toy", "--estimand", "accuracy"]
+    unnamed = CliRunner().invoke(app, words)
+    assert "--benchmark-b" in str(unnamed.exception)
+    named = CliRunner().invoke(app, [*words, "--benchmark-b", "toy_two", "--estimand-b", "exact_match"])
+    assert named.exit_code == 0, named.exception
+    assert f"B: {b}: org/x on toy_two (exact_match)" in named.output
+
+
 def test_two_labs_of_one_model_each_are_refused_with_what_there_is(tmp_path: Path) -> None:
     a = written(tmp_path / "a", turned=False)
     result = CliRunner().invoke(app, ["explain", str(a), str(a), "--model", "org/x", "--versus", "org/z"])

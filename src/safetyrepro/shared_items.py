@@ -53,7 +53,7 @@ def shared_items(a: Side, b: Side) -> Joined:
     if not found.pairs:
         raise IngestError(
             f"{a.name} and {b.name}",
-            found=f"none of {len(left)} items is one of {len(right)}",
+            found=f"none of {len(left)} items is one of {len(right)} (such as {next(iter(left))} and {next(iter(right))})",
             expected="two sides of one benchmark whose questions are recorded",
             remedy="Choose other runs with --benchmark, or write the logs with their samples.",
         )

@@ -131,7 +131,7 @@ def read_side(path: Path, choice: Choice, *, name: str) -> Side:
             str(path),
             found=_count(len(fitting), "runs"),
             expected=_listed([_described(cell) for cell in (fitting or cells)]),
-            remedy="Narrow the choice with --benchmark, --model, --estimand, --where-a and --where-b.",
+            remedy="Narrow the choice with --benchmark, --model, --estimand, --where-a and --where-b; --benchmark-b, --model-b and --estimand-b are for B alone.",
         )
     return _side_of_cell(fitting[0], choice, name)
 
@@ -227,7 +227,7 @@ def _side_of_store(store: Store, choice: Choice, name: str) -> Side:
             str(store.folder),
             found=_count(len(entries) * len(models) * max(len(members), 1) if members else 0, "cells"),
             expected=_listed(cells),
-            remedy="Narrow the choice with --benchmark, --model, --where-a and --where-b.",
+            remedy="Narrow the choice with --benchmark, --model, --where-a and --where-b; --benchmark-b and --model-b are for B alone.",
         )
     entry, member = entries[0], members[0]
     estimand = next((e for e in entry.estimands if choice.estimand in ("", e.name)), entry.estimands[0])

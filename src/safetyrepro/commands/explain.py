@@ -13,9 +13,11 @@ def explain(
     b: Annotated[Path, typer.Argument(help="The other.")],
     *,
     benchmark: Annotated[str, typer.Option("--benchmark", help="Which benchmark, where there are several.")] = "",
+    benchmark_b: Annotated[str, typer.Option("--benchmark-b", help="Which benchmark of B, where it has another name.")] = "",
     model: Annotated[str, typer.Option("--model", help="Which model, where there are several.")] = "",
     model_b: Annotated[str, typer.Option("--model-b", help="Which model of B, where it has another name.")] = "",
     estimand: Annotated[str, typer.Option("--estimand", help="Which question; default: the first.")] = "",
+    estimand_b: Annotated[str, typer.Option("--estimand-b", help="Which question of B, where it has another name.")] = "",
     versus: Annotated[str, typer.Option("--versus", help="A second model: explain why A and B order the two as they do.")] = "",
     versus_b: Annotated[str, typer.Option("--versus-b", help="Which second model of B, where it has another name.")] = "",
     where_a: Annotated[list[str] | None, typer.Option("--where-a", help="FACTOR=LEVEL: which configuration of A.")] = None,
@@ -34,13 +36,14 @@ def explain(
 
     conditions = parse_conditions(where_a or []), parse_conditions(where_b or [])
 
+    benchmarks, estimands = (benchmark, benchmark_b or benchmark), (estimand, estimand_b or estimand)
+
     def sides(model_of_a: str, model_of_b: str) -> tuple[Side, Side]:
         models = (model_of_a, model_of_b or model_of_a)
-        choices = (
-            Choice(benchmark=benchmark, model=name, estimand=estimand, where=where)
-            for name, where in zip(models, conditions, strict=True)
+        first, second = (
+            read_side(path, Choice(benchmark=of, model=name, estimand=question, where=where), name=str(path))
+            for path, of, name, question, where in zip((a, b), benchmarks, models, estimands, conditions, strict=True)
         )
-        first, second = (read_side(path, choice, name=str(path)) for path, choice in zip((a, b), choices, strict=True))
         return first, second
 
     if not versus:
