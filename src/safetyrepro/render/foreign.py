@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from safetyrepro.match import Likeness
 from safetyrepro.render.console import clean
 from safetyrepro.render.text import counted
 
@@ -16,6 +18,15 @@ if TYPE_CHECKING:
 
 MAX_SHOWN = 20
 _UNKNOWN = "not recognised"
+WAYS: Mapping[Likeness, str] = MappingProxyType(
+    {
+        Likeness.CONTENT: "by content: the same question and the same options",
+        Likeness.OPTIONS: "by the question; the options differ or one side does not keep them",
+        Likeness.PROMPT: "by the prompt in which they were asked",
+        Likeness.INSIDE: "by a question that stands inside the other's text",
+    }
+)
+"""How items were found to be one, as a reader is told."""
 
 
 def print_checked(checked: Sequence[Checked]) -> None:
@@ -79,8 +90,6 @@ def print_matchings(found: Sequence[SourceMatching], *, otherwise: str) -> None:
     """Print for every two sources of a benchmark how many items joined, and how; or a sentence where there is nothing."""
     from rich.console import Console
 
-    from safetyrepro.match import Likeness
-
     console = Console(highlight=False)
     if not found:
         console.print(clean(otherwise, 1000), soft_wrap=True)
@@ -93,7 +102,7 @@ def print_matchings(found: Sequence[SourceMatching], *, otherwise: str) -> None:
         )
         for likeness in Likeness:
             if matching.count(likeness):
-                console.print(f"    {matching.count(likeness)} by {likeness.value}")
+                console.print(f"    {matching.count(likeness)} {WAYS[likeness]}")
         for name, only in ((one.a, matching.only_a), (one.b, matching.only_b)):
             if only:
                 console.print(f"    {len(only)} only in {clean(name)}, such as {clean(only[0])}")
