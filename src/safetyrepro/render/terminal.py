@@ -251,11 +251,11 @@ def print_store(store: Store) -> None:
     rows = sum(part.rows for part in manifest.parts if part.kind == "records")
     of_items = any(entry.data.n_items for entry in manifest.benchmarks)
     records = counted(rows, "record") if of_items else f"{counted(rows, 'aggregate')} and no items"
-    console.print(f"[bold]{clean(str(store.folder), 400)}[/bold]: {counted(len(manifest.models), 'model')}, {records}")
+    console.print(f"[bold]{clean(str(store.folder), 400)}[/bold]: {counted(len(manifest.models), 'model')}, {records}", soft_wrap=True)
     for entry in manifest.benchmarks:
         missing = f"; {entry.n_not_run} combinations of its levels were not run" if entry.n_not_run else ""
         items = counted(entry.data.n_items, "item") if entry.data.n_items else "aggregates only"
         console.print(f"  {clean(entry.name)}: {counted(len(entry.envelope), 'configuration')}, {items}{missing}")
         for label in entry.not_run[:3]:
             console.print(f"    [dim]not run: {clean(label)}[/dim]")
-    console.print(f"Next: safetyrepro analyze {clean(str(store.folder), 400)}")
+    console.print(f"Next: safetyrepro analyze {clean(str(store.folder), 400)}", soft_wrap=True)
