@@ -251,7 +251,9 @@ def print_store(store: Store) -> None:
     rows = sum(part.rows for part in manifest.parts if part.kind == "records")
     of_items = any(entry.data.n_items for entry in manifest.benchmarks)
     records = counted(rows, "record") if of_items else f"{counted(rows, 'aggregate')} and no items"
-    console.print(f"[bold]{clean(str(store.folder), 400)}[/bold]: {counted(len(manifest.models), 'model')}, {records}", soft_wrap=True)
+    console.print(
+        f"[bold]{clean(str(store.folder), 400)}[/bold]: {counted(len(manifest.models), 'model')}, {records}", soft_wrap=True
+    )
     for entry in manifest.benchmarks:
         missing = f"; {entry.n_not_run} combinations of its levels were not run" if entry.n_not_run else ""
         items = counted(entry.data.n_items, "item") if entry.data.n_items else "aggregates only"
