@@ -59,6 +59,8 @@ def test_a_rule_that_is_not_recognised_needs_a_run_of_its_own_where_the_record_s
     found = explain(a, b)
     assert "on record it differs in scoring (sum | pmi)" in " ".join(found.open)
     assert found.runs == ("run A with template = y",)
+    alike = explain(a, replace(b, settings={"template": "y", "scoring": "sum"}))
+    assert "not recognised" not in " ".join(alike.open), "one level on record is one rule"
 
 
 def test_what_stands_before_one_and_the_same_prompt_is_examples_and_is_shown_by_itself() -> None:

@@ -35,6 +35,7 @@ LABELS = "expected answers"
 AGGREGATION = "aggregation"
 OFFERED = "answers that were offered"
 _BEHIND = frozenset({Relation.SAME, Relation.TOKENS, Relation.UNKNOWN})
+_SCORING = "scoring"
 _KNOWN, _UNPARSED, _ABSENT = 0, 1, 2
 
 
@@ -72,7 +73,9 @@ def explain(a: Side, b: Side) -> Explanation:
     if not (a.items and b.items):
         return _without_items(a, b)
     gap = gap_between(a, b)
-    recognised = gap.game.rules is not None or gap.game.players == [RULE]
+    # One level of scoring on record on both sides is one rule, whether or not the answers give it back.
+    one_rule = a.settings.get(_SCORING) is not None and a.settings[_SCORING] == b.settings.get(_SCORING)
+    recognised = one_rule or gap.game.rules is not None or gap.game.players == [RULE]
     return Explanation(
         a=a.describe(),
         b=b.describe(),
