@@ -53,13 +53,17 @@ def locate(
             )
             for one in found
         ],
-        notes=(f"A is {wanted.a}, B is {wanted.b}. In scope: {counted(len(scope.entries), 'configuration')}.", *constant),
+        notes=_notes(f"A is {wanted.a}, B is {wanted.b}. In scope: {counted(len(scope.entries), 'configuration')}.", constant),
     )
 
 
+def _notes(about: str, constant: Sequence[str]) -> tuple[str, ...]:
+    return (about, f"The same in all of them: {' '.join(constant)}.") if constant else (about,)
+
+
 def _apart(configurations: Sequence[Settings]) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Names of the factors that tell configurations apart, and a sentence on the settings that all of them share."""
+    """Names of the factors that tell configurations apart, and the settings that all of them share."""
     shared = set.intersection(*(set(settings.items()) for settings in configurations)) if configurations else set()
     names = {name for settings in configurations for name in settings}
-    constant = " ".join(f"{name}={level}" for name, level in sorted(shared))
-    return frozenset(names - {name for name, _ in shared}), (f"The same in all of them: {constant}.",) if constant else ()
+    constant = tuple(f"{name}={level}" for name, level in sorted(shared))
+    return frozenset(names - {name for name, _ in shared}), constant
