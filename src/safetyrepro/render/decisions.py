@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from xml.etree import ElementTree as ET
@@ -79,13 +79,22 @@ def decision_lines(result: ClaimResult, change: ClaimChange | None = None) -> li
 
 
 def _listed(word: str, entries: Sequence[ClaimWitness]) -> list[str]:
-    shown = [f"{word}: {_configuration(entry)}" for entry in entries[:MAX_SHOWN]]
-    return [*shown, f"{word}: and {len(entries) - MAX_SHOWN} more"] if len(entries) > MAX_SHOWN else shown
+    """The first of some configurations, what all of these share told once."""
+    shown = entries[:MAX_SHOWN]
+    shared = set.intersection(*(set(entry.settings.items()) for entry in shown)) if len(shown) > 1 else set[tuple[str, str]]()
+    lines = [f"{word}: {_configuration(entry, shared)}" for entry in shown]
+    lines += [f"{word}: and {len(entries) - MAX_SHOWN} more"] if len(entries) > MAX_SHOWN else []
+    return [*lines, f"the same in each that is named: {_settings(shared)}"] if shared else lines
 
 
-def _configuration(entry: ClaimWitness) -> str:
+def _settings(settings: Iterable[tuple[str, str]]) -> str:
     # By name, since a card that was read again holds them so: the same claim reads the same from a store and from its card.
-    settings = ", ".join(f"{inert(name)}={inert(level)}" for name, level in sorted(entry.settings.items())) or "(no factor)"
+    return ", ".join(f"{inert(name)}={inert(level)}" for name, level in sorted(settings)) or "(no factor)"
+
+
+def _configuration(entry: ClaimWitness, shared: set[tuple[str, str]]) -> str:
+    own = set(entry.settings.items()) - shared
+    settings = "(no further factor)" if shared and not own else _settings(own)
     if entry.score_a is None or entry.score_b is None:
         return f"{settings} ({entry.digest})"
     a, b = entry.score_a + 0.0, entry.score_b + 0.0  # A zero turned round is written as zero.
