@@ -93,8 +93,8 @@ class Placed:
 class ItemNames:
     """Names of a benchmark's items: what they ask, or the package's id where a file holds no question.
 
-    In one run a question under two ids is two items, an id twice (under one metric) is a repetition. An item without a question gets the name of the
-    item that had its id in another run of the same package.
+    In one run a question under two ids is two items, an id twice (under one metric) is a repetition. An item without a question gets the
+    name of the item that had its id in another run of the same package.
 
     Parameters
     ----------

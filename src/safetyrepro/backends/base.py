@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from safetyrepro.envelope import Factor
+from safetyrepro.envelope import Factor, Level, Source, Stage
 from safetyrepro.errors import ModelError
 from safetyrepro.records import Decoding, Request, Response
 from safetyrepro.study import EngineSpec, ModelSpec
@@ -122,6 +122,26 @@ class BackendModule(Protocol):
         MissingDependency
             If a library is absent.
         """
+
+
+def dtype_factor(source: Source) -> Factor:
+    """The number format as a factor at LOAD, for backends that compute in the one that is chosen.
+
+    Parameters
+    ----------
+    source : Source
+        Who ships the levels.
+    """
+    return Factor(
+        name="dtype",
+        stage=Stage.LOAD,
+        about="The number format of the weights and of the computation.",
+        levels=(
+            Level(name="float32", about="Single precision, whatever the files hold.", sources=(source,)),
+            Level(name="bfloat16", about="The format most checkpoints are published in.", sources=(source,)),
+            Level(name="float16", about="Half precision.", sources=(source,)),
+        ),
+    )
 
 
 def chosen_levels(factors: Sequence[Factor], load: Mapping[str, str], *, backend: str, where: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from safetyrepro.backends.base import Encoded, chosen_levels
+from safetyrepro.backends.base import Encoded, chosen_levels, dtype_factor
 from safetyrepro.backends.checkpoint import Loaded, find_checkpoint, load_checkpoint
 from safetyrepro.backends.drafts import Drafting
 from safetyrepro.backends.encoding import Encoder, length_limit
@@ -30,16 +30,7 @@ _TRANSFORMERS = Source(package="transformers", version="5", file="PreTrainedMode
 _QLORA = Source(package="bitsandbytes", version="0.50", file="Dettmers et al. 2023, QLoRA", evidence=Evidence.READ)
 
 FACTORS: tuple[Factor, ...] = (
-    Factor(
-        name="dtype",
-        stage=Stage.LOAD,
-        about="The number format of the weights and of the computation.",
-        levels=(
-            Level(name="float32", about="Single precision, whatever the files hold.", sources=(_TRANSFORMERS,)),
-            Level(name="bfloat16", about="The format most checkpoints are published in.", sources=(_TRANSFORMERS,)),
-            Level(name="float16", about="Half precision.", sources=(_TRANSFORMERS,)),
-        ),
-    ),
+    dtype_factor(_TRANSFORMERS),
     Factor(
         name="quantization",
         stage=Stage.LOAD,

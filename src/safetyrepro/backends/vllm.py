@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from safetyrepro.backends.base import Encoded, ModelIdentity, chosen_levels
+from safetyrepro.backends.base import Encoded, ModelIdentity, chosen_levels, dtype_factor
 from safetyrepro.backends.encoding import Encoder, length_limit
 from safetyrepro.backends.prefix import Scorable, count_tokens
 from safetyrepro.backends.replies import failed, scored
@@ -53,16 +53,7 @@ ENGINE = "safetyrepro-vllm 1"
 _VLLM = Source(package="vllm", version="0.32", file="vllm.LLM(dtype=...)", evidence=Evidence.READ)
 
 FACTORS: tuple[Factor, ...] = (
-    Factor(
-        name="dtype",
-        stage=Stage.LOAD,
-        about="The number format of the weights and of the computation.",
-        levels=(
-            Level(name="float32", about="Single precision, whatever the files hold.", sources=(_VLLM,)),
-            Level(name="bfloat16", about="The format most checkpoints are published in.", sources=(_VLLM,)),
-            Level(name="float16", about="Half precision.", sources=(_VLLM,)),
-        ),
-    ),
+    dtype_factor(_VLLM),
     # One level, so that configurations of this engine and of hf are called the same, and none that nobody obeys is accepted.
     Factor(
         name="quantization",

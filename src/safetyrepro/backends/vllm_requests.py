@@ -1,10 +1,11 @@
 """What vLLM is asked for a log-likelihood and for an answer, and how its replies are read; nothing here needs vLLM.
 
-vLLM lists log-probabilities of prompts, and lets a token be drawn that is chosen beforehand. The last token of a continuation need not be fed: it is the one token that may be drawn behind all others, and its log-probability is that
-of the model before the choice was narrowed. The tokens before it are asked for in one of two ways. *Whole*: the prompt holds them and the
-engine lists their log-probabilities; for that it computes the prompt from its first token, whatever it remembers. *Stepwise*: each of them
-is drawn behind its own prompt, and the engine computes only the block in which the prompt ends. Where many short continuations follow one
-context, steps feed fewer tokens. Both give the same numbers up to rounding.
+vLLM lists log-probabilities of prompts, and lets a token be drawn that is chosen beforehand. The last token of a continuation need not be
+fed: it is the one token that may be drawn behind all others, and its log-probability is that of the model before the choice was narrowed.
+The tokens before it are asked for in one of two ways. *Whole*: the prompt holds them and the engine lists their log-probabilities; for that
+it computes the prompt from its first token, whatever it remembers. *Stepwise*: each of them is drawn behind its own prompt, and the engine
+computes only the block in which the prompt ends. Where many short continuations follow one context, steps feed fewer tokens. Both give the
+same numbers up to rounding.
 """
 
 from __future__ import annotations

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from safetyrepro.render.console import clean
-
-LAST_EXACT = 3
-"""Place of the last number that is counted also where no tokenizer is at hand."""
-UNITS = {10**12: " T", 10**9: " G", 10**6: " M", 10**3: " k"}
-"""Of estimates."""
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from safetyrepro.costs import BenchmarkCost
     from safetyrepro.plan import Plan
+
+LAST_EXACT = 3
+"""Place of the last number that is counted also where no tokenizer is at hand."""
+UNITS = {10**12: " T", 10**9: " G", 10**6: " M", 10**3: " k"}
+"""Of estimates."""
 
 
 def print_plan(plan: Plan, costs: Sequence[BenchmarkCost]) -> None:
@@ -69,35 +69,38 @@ def _cost_table(costs: Sequence[BenchmarkCost]) -> Table:
     from rich.table import Table
 
     grouped = _by_benchmark(costs)
-    merged = all(len({_numbers(row) for row in rows}) == 1 for rows in grouped.values())
+    merged = _asked_alike(grouped)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     table.add_column("benchmark" if merged else "benchmark\n  load", overflow="fold", min_width=11)
     for title in ("cells", "prompt\ncells", "requests\nunshared", "requests", "tokens\nunshared", "tokens", "tokens\nlimit"):
         table.add_column(title, justify="right", no_wrap=True)
     for name, rows in grouped.items():
         if merged:
-            table.add_row(clean(name), *_figures(rows[0]))
+            table.add_row(clean(name), *_figures(rows[:1]))
         else:
             table.add_row(clean(name))
             for row in rows:
-                table.add_row(f"  {clean(row.model)}", *_figures(row))
-    totals = _total(costs)
-    if len(costs) > 1 and totals is not None:
+                table.add_row(f"  {clean(row.model)}", *_figures([row]))
+    if len(costs) > 1 and all(cost.n_items for cost in costs):
         table.add_section()
-        table.add_row("all loads", *totals, style="bold")
+        table.add_row("all loads", *_figures(costs), style="bold")
     return table
 
 
 def _table_note(costs: Sequence[BenchmarkCost]) -> str:
     """What a row stands for, where it is not one loading."""
     grouped = _by_benchmark(costs)
-    loads = {len(rows) for rows in grouped.values()}
-    merged = all(len({_numbers(row) for row in rows}) == 1 for rows in grouped.values())
+    n_loads = max((len(rows) for rows in grouped.values()), default=0)
     return (
-        f"A row is of one load; each of the {max(loads)} loads is asked the same. "
-        if merged and loads and max(loads) > 1
+        f"A row is of one load; each of the {n_loads} loads is asked the same. "
+        if n_loads > 1 and _asked_alike(grouped)
         else ""
     )
+
+
+def _asked_alike(grouped: Mapping[str, Sequence[BenchmarkCost]]) -> bool:
+    """Whether a benchmark costs the same in every load."""
+    return all(len({_numbers(row) for row in rows}) == 1 for rows in grouped.values())
 
 
 def _by_benchmark(costs: Sequence[BenchmarkCost]) -> dict[str, list[BenchmarkCost]]:
@@ -107,15 +110,8 @@ def _by_benchmark(costs: Sequence[BenchmarkCost]) -> dict[str, list[BenchmarkCos
     return grouped
 
 
-def _figures(cost: BenchmarkCost) -> tuple[str, ...]:
-    estimated = cost.tokens_limit is None
-    return tuple(_figure(number, estimated=estimated and place > LAST_EXACT) for place, number in enumerate(_numbers(cost)))
-
-
-def _total(costs: Sequence[BenchmarkCost]) -> tuple[str, ...] | None:
-    """Sums over all loads; None where a benchmark's data are not at hand."""
-    if not all(cost.n_items for cost in costs):
-        return None
+def _figures(costs: Sequence[BenchmarkCost]) -> tuple[str, ...]:
+    """The numbers of one load, or their sums over several; a sum of which a part is unknown is unknown."""
     estimated = any(cost.tokens_limit is None for cost in costs)
     sums = [None if None in column else sum(filter(None, column)) for column in zip(*map(_numbers, costs), strict=True)]
     return tuple(_figure(number, estimated=estimated and place > LAST_EXACT) for place, number in enumerate(sums))
