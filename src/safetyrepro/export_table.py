@@ -14,6 +14,7 @@ from safetyrepro.errors import StoreError
 from safetyrepro.estimands import Aggregation, Estimand
 from safetyrepro.export import Exported
 from safetyrepro.manifest import BenchmarkEntry
+from safetyrepro.parquet import sql_text
 from safetyrepro.records import AGGREGATE_ITEM, Status
 from safetyrepro.store import Store
 
@@ -111,19 +112,15 @@ def _as_parquet(path: Path, columns: Sequence[str]) -> None:
     try:
         with duckdb.connect(config={"threads": 1}) as connection:
             connection.execute(
-                f"COPY (SELECT {select} FROM read_csv('{_escaped(source)}', header=true, auto_detect=false, delim=',', quote='\"', "  # noqa: S608 (quoted names and paths)
+                f"COPY (SELECT {select} FROM read_csv({sql_text(source)}, header=true, auto_detect=false, delim=',', quote='\"', "  # noqa: S608 (quoted names and paths)
                 f"escape='\"', new_line='\\n', max_line_size=100000000, columns={{{read}}})) "
-                f"TO '{_escaped(target)}' (FORMAT parquet, COMPRESSION zstd)"
+                f"TO {sql_text(target)} (FORMAT parquet, COMPRESSION zstd)"
             )
         target.replace(source)
     except duckdb.Error as error:
         raise OSError(0, str(error).splitlines()[0][:160]) from error
     finally:
         target.unlink(missing_ok=True)
-
-
-def _escaped(path: Path) -> str:
-    return str(path).replace("'", "''")
 
 
 def _quoted(name: str) -> str:

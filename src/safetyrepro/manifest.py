@@ -191,6 +191,11 @@ class Manifest(Document):
     complete: bool = False
     """Whether every planned cell has a record."""
 
+    @property
+    def of_study(self) -> bool:
+        """Whether a study was run, which makes a lost part again; results that were ingested are never written to a second time."""
+        return self.source in ("run", PROGRAMS)
+
     def benchmark(self, name: str) -> BenchmarkEntry:
         """Return the entry of a benchmark; KeyError where there is none."""
         for entry in self.benchmarks:

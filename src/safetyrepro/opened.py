@@ -11,7 +11,6 @@ from safetyrepro.card import GridCard
 from safetyrepro.card_store import card_options, card_store
 from safetyrepro.gate import Tester
 from safetyrepro.gate_supported import card_tester, store_tester
-from safetyrepro.manifest import PROGRAMS
 from safetyrepro.render.files import CARD, read_card
 from safetyrepro.scope import Scope
 from safetyrepro.scores import ScoreTable
@@ -54,7 +53,7 @@ def _open_store(folder: Path) -> Opened:
 
 
 def _run_again(store: Store) -> str:
-    if store.manifest.source in ("run", PROGRAMS):
+    if store.manifest.of_study:
         study = runnable_study(store.folder / STUDY, store.manifest.study)
         return f"safetyrepro run {study or 'STUDY'} --out {store.folder}" + (
             "" if study else ", STUDY being the file it was made from"

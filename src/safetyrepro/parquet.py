@@ -142,6 +142,11 @@ def read_digests(paths: Sequence[Path]) -> set[str]:
     return {digest for (digest,) in _read(paths, "digest", {})}
 
 
+def sql_text(value: object) -> str:
+    """A path, or any text, as a literal of SQL."""
+    return "'{}'".format(str(value).replace("'", "''"))
+
+
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes, read in blocks."""
     with path.open("rb") as stream:
@@ -190,8 +195,8 @@ def _write(folder: Path, columns: Mapping[str, np.ndarray[tuple[int], np.dtype[n
     try:
         with duckdb.connect(config={"threads": 1}) as connection:
             connection.register("columns", columns)
-            target = str(temporary).replace("'", "''")
-            connection.execute(f"COPY (SELECT {select} FROM columns) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")  # noqa: S608 (fixed column names)
+            written = f"COPY (SELECT {select} FROM columns) TO {sql_text(temporary)} (FORMAT parquet, COMPRESSION zstd)"  # noqa: S608 (fixed names)
+            connection.execute(written)
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         digest = file_digest(temporary)
@@ -208,10 +213,9 @@ def _read(paths: Sequence[Path], select: str, condition: dict[str, str]) -> Iter
 
     where = " AND ".join(f"{name} = ?" for name in condition) or "TRUE"
     for path in paths:
-        quoted = str(path).replace("'", "''")
         try:
             with duckdb.connect(config={"threads": 1}) as connection:
-                query = f"SELECT {select} FROM read_parquet('{quoted}', hive_partitioning=false) WHERE {where}"  # noqa: S608 (fixed column names)
+                query = f"SELECT {select} FROM read_parquet({sql_text(path)}, hive_partitioning=false) WHERE {where}"  # noqa: S608 (fixed column names)
                 yield from connection.execute(query, list(condition.values())).fetchall()
         except duckdb.Error as error:
             raise StoreError(

@@ -7,7 +7,7 @@ from shlex import quote
 from safetyrepro.analysis import Analysis, BenchmarkAnalysis
 from safetyrepro.card_texts import CardTexts
 from safetyrepro.estimands import Estimand
-from safetyrepro.manifest import PROGRAMS, Manifest
+from safetyrepro.manifest import Manifest
 from safetyrepro.verdicts import Verdict
 
 LEAST_SHARE = 0.005
@@ -118,7 +118,7 @@ def recompute_commands(
 
 def _measure_again(manifest: Manifest) -> str:
     """A table says neither its range nor which direction is safer, so both are repeated; a known format says both itself."""
-    if manifest.source in ("run", PROGRAMS):
+    if manifest.of_study:
         return "safetyrepro run study.yaml"
     if manifest.source != "table":
         return "safetyrepro ingest auto RESULTS -o STORE"

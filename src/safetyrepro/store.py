@@ -20,7 +20,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from safetyrepro.errors import StoreError
-from safetyrepro.manifest import PROGRAMS, Manifest, PartEntry
+from safetyrepro.manifest import Manifest, PartEntry
 from safetyrepro.parquet import (
     WrittenPart,
     file_digest,
@@ -166,11 +166,6 @@ class Store:
         return read_digests(self.verified("prompts"))
 
     @property
-    def made_again(self) -> bool:
-        """Whether the command that made the store makes a dropped part again; an ingested store is never written to a second time."""
-        return self.manifest.source in ("run", PROGRAMS)
-
-    @property
     def whole(self) -> bool:
         """Whether every cell has its records, and every prompt that a record names its text; `mend` may have dropped some."""
         asked = {
@@ -198,7 +193,7 @@ class Store:
         return paths
 
     def _check(self, path: Path, part: PartEntry) -> None:
-        if self.made_again:
+        if self.manifest.of_study:
             then = "then the command that made the store: only what it held is made again."
         else:
             then = "so that the rest is read, or ingest the same files again into another folder."

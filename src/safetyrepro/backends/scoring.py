@@ -1,9 +1,10 @@
 """Log-likelihoods by the fastest path that was seen to be right for this model.
 
 Three paths give the same numbers: packed rows with tree masks (on a processor with attention in blocks, where the model allows it), one
-branch at a time over shared keys and values, and plain padded batches. At loading, the first two are held against the third on a few sequences, and the first that agrees is taken. During a run a
-sample of every few thousand answers is scored again, alone and plainly; where one disagrees its whole block is scored again plainly,
-the fast path is given up, and a note says so. No answer leaves before its block has passed.
+branch at a time over shared keys and values, and plain padded batches. At loading, the first two are held against the third on a few
+sequences, and the first that agrees is taken. During a run a sample of every few thousand answers is scored again, alone and plainly; where
+one disagrees its whole block is scored again plainly, the fast path is given up, and a note says so. No answer leaves before its block has
+passed.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetyrepro.errors import IngestError
+from safetyrepro.parquet import sql_text
 from safetyrepro.records import Status
 
 if TYPE_CHECKING:
@@ -246,10 +247,9 @@ def _csv_lines(path: Path) -> Iterator[list[str]]:
 def _parquet_lines(path: Path) -> Iterator[list[str]]:
     import duckdb
 
-    quoted = str(path).replace("'", "''")
     try:
         with duckdb.connect(config={"threads": 1}) as connection:
-            result = connection.execute(f"SELECT * FROM read_parquet('{quoted}', hive_partitioning=false)")  # noqa: S608 (a quoted path)
+            result = connection.execute(f"SELECT * FROM read_parquet({sql_text(path)}, hive_partitioning=false)")  # noqa: S608 (a quoted path)
             yield [column[0] for column in result.description]
             while block := result.fetchmany(10_000):
                 yield from (["" if value is None else str(value) for value in row] for row in block)
